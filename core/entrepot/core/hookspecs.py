@@ -1,0 +1,43 @@
+"""The hooks a plug-in may implement: few, typed, called at start only.
+
+Arguments may be added in a minor version, never renamed or removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import pluggy
+
+from entrepot.core.driver import OpenDriver, OptionsT
+
+PROJECT = "entrepot"
+"""pluggy's project name, and the entry-point group in which plug-ins are found."""
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class RegisterDriver(Protocol):
+    """Offers a driver under the name that a configuration's `storage` section uses.
+
+    `options` is the model of that section. `aliases` are further names for the same driver.
+
+    Raises PluginError: if a name is taken.
+    """
+
+    def __call__(
+        self,
+        name: str,
+        open_driver: OpenDriver[OptionsT],
+        options: type[OptionsT],
+        /,
+        *,
+        aliases: Sequence[str] = (),
+    ) -> None: ...
+
+
+@hookspec
+def register_drivers(register: RegisterDriver) -> None:
+    """Offer drivers: `register("ftp", open_ftp, FtpOptions)`, once for each."""
