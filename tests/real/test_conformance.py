@@ -1,0 +1,105 @@
+"""The conformance program of the OCI distribution specification against our server."""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from tests.real.programs import clean_environment, require_tool
+from tests.real.servers import Server, StartEntrepot
+
+DELETE = {"delete": {"enabled": True}}
+STORAGES: dict[str, dict[str, object]] = {
+    "filesystem": {},
+    "inmemory": {"storage": {"inmemory": {}, **DELETE}},
+}
+VERSIONS = {"stable": "1.1", "dev": "dev"}
+
+# The specification leaves an anonymous mount to the registry: it may answer 202 and be sent
+# the blob as if it had not been asked. The program then counts the mount as skipped.
+MAY_SKIP = frozenset(
+    f"OCI Conformance Test/{algorithm} blobs/mount anonymous/blob-mount-anonymous"
+    for algorithm in ("sha256", "sha512")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One test of the conformance program."""
+
+    name: str
+    status: str
+    complaint: str
+
+    @property
+    def disabled(self) -> bool:
+        """Whether the program left the test out by its own settings: it then gives no reason."""
+        return self.status == "skipped" and not self.complaint
+
+
+@pytest.fixture(scope="module", params=STORAGES)
+def storage(request: pytest.FixtureRequest) -> str:
+    """Each of the storages."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def registry(storage: str, entrepot_server: StartEntrepot) -> Server:
+    """Our server on that storage."""
+    return entrepot_server(STORAGES[storage])
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def results(
+    request: pytest.FixtureRequest,
+    registry: Server,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> list[Outcome]:
+    """What the program found, for each version of the specification."""
+    version: str = request.param
+    folder = tmp_path_factory.mktemp(version)
+    conformance(registry, VERSIONS[version], folder)
+    report = folder / "junit.xml"
+    assert report.exists(), "the conformance program wrote no report"
+    return [
+        Outcome(case.attrib["name"], case.attrib["status"], case.findtext("system-out", ""))
+        for case in ET.parse(report).iter("testcase")
+    ]
+
+
+def conformance(server: Server, version: str, folder: Path) -> None:
+    """Run the program; its exit code says no more than its report, and is not looked at."""
+    settings = {
+        "OCI_REGISTRY": server.address,
+        "OCI_TLS": "disabled",
+        "OCI_VERSION": version,
+        "OCI_REPO1": f"conformance/{folder.name}-1",
+        "OCI_REPO2": f"conformance/{folder.name}-2",
+        "OCI_RESULTS_DIR": str(folder),
+    }
+    subprocess.run(
+        (require_tool("oci-conformance"),),
+        env=clean_environment() | settings,
+        cwd=folder,
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_conformance_finds_no_failure(results: list[Outcome]) -> None:
+    failures = [
+        f"{each.name}: {each.complaint}"
+        for each in results
+        if each.status not in {"passed", "skipped"}
+    ]
+
+    assert len(results) > 800
+    assert not failures, "\n".join((f"{len(failures)} of {len(results)} failed", *failures))
+
+
+def test_conformance_skips_what_may_be_skipped(results: list[Outcome]) -> None:
+    skipped = {each.name for each in results if each.status == "skipped" and not each.disabled}
+
+    assert skipped <= MAY_SKIP
