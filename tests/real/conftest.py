@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.real.programs import environment, require_tool
+from tests.real.registry import Registry
 from tests.real.servers import (
     Server,
     StartDistribution,
@@ -15,8 +16,10 @@ from tests.real.servers import (
     entrepot_command,
     free_port,
 )
+from tests.real.site import Site
 from tests.tools.images import Image, make_image
 
+REPOSITORIES = itertools.count(1)
 RUNNING = pytest.StashKey[list[Server]]()
 
 
@@ -105,7 +108,27 @@ def server(entrepot_server: StartEntrepot) -> Server:
     return entrepot_server()
 
 
-REPOSITORIES = itertools.count(1)
+@pytest.fixture(scope="module")
+def registry(server: Server) -> Generator[Registry, None, None]:
+    """Plain requests to the module's server."""
+    with Registry(server.url) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Image]:
+    """Makes an image of the set by its name, once in a session."""
+    folder = tmp_path_factory.mktemp("images")
+    made: dict[str, Image] = {}
+
+    def make(name: str) -> Image:
+        if name in {"busybox", "zstd"}:
+            require_tool(name)
+        if name not in made:
+            made[name] = make_image(folder, name)
+        return made[name]
+
+    return make
 
 
 @pytest.fixture
@@ -114,24 +137,21 @@ def repository() -> str:
     return f"real/repository-{next(REPOSITORIES)}"
 
 
-@pytest.fixture(scope="session")
-def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Image]:
-    """Makes an image of the set by its name, once in a session."""
-    folder = tmp_path_factory.mktemp("images")
-    made: dict[str, Image] = {}
-
-    def image(name: str) -> Image:
-        if name not in made:
-            require_tool({"busybox": "busybox", "zstd": "zstd"}.get(name, "true"))
-            made[name] = make_image(folder, name)
-        return made[name]
-
-    return image
-
-
 @pytest.fixture
-def home(tmp_path: Path) -> dict[str, str]:
+def env(tmp_path: Path) -> dict[str, str]:
     """The environment of a client that has never logged in anywhere."""
     folder = tmp_path / "home"
     folder.mkdir()
     return environment(folder)
+
+
+@pytest.fixture
+def site(
+    server: Server,
+    registry: Registry,
+    repository: str,
+    env: dict[str, str],
+    image: Callable[[str], Image],
+) -> Site:
+    """All that a test of a client needs."""
+    return Site(server, registry, repository, env, Path(env["HOME"]).parent, image)
