@@ -1,0 +1,43 @@
+"""Distribution's `config.yml` and `REGISTRY_*` variables, read with care.
+
+`load` gives a `Configuration`, or everything that is wrong with it at once.
+"""
+
+from __future__ import annotations
+
+from entrepot.core.configuration.addresses import Address
+from entrepot.core.configuration.durations import Duration
+from entrepot.core.configuration.loading import Loaded, load
+from entrepot.core.configuration.model import Auth, Configuration, Middleware, Plugged
+from entrepot.core.configuration.model_content import Catalog, Tags, Validation
+from entrepot.core.configuration.model_http import Http, Tls
+from entrepot.core.configuration.model_log import Log
+from entrepot.core.configuration.model_services import Health, Notifications, Proxy, Redis
+from entrepot.core.configuration.model_storage import Storage
+from entrepot.core.configuration.options import driver_options, plugged_options
+from entrepot.core.configuration.showing import shown
+
+__all__ = [
+    "Address",
+    "Auth",
+    "Catalog",
+    "Configuration",
+    "Duration",
+    "Health",
+    "Http",
+    "Loaded",
+    "Log",
+    "Middleware",
+    "Notifications",
+    "Plugged",
+    "Proxy",
+    "Redis",
+    "Storage",
+    "Tags",
+    "Tls",
+    "Validation",
+    "driver_options",
+    "load",
+    "plugged_options",
+    "shown",
+]

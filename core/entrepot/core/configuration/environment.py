@@ -1,0 +1,143 @@
+"""`REGISTRY_*` variables over what the file says, in the order of their names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from entrepot.core.configuration import resolving, yaml_source
+from entrepot.core.configuration.dialects import spell_out
+from entrepot.core.configuration.mistakes import nearest
+from entrepot.core.configuration.model import Configuration
+from entrepot.core.configuration.resolving import Target
+from entrepot.core.configuration.shape import Known, Leaf, known_paths
+from entrepot.core.configuration.tree import Items, Path, Scalar, Table, Tree, is_null, step
+from entrepot.core.errors import ConfigurationError
+
+PREFIX = "REGISTRY_"
+CONFIGURATION_PATH = "REGISTRY_CONFIGURATION_PATH"
+_NOT_KEYS = {CONFIGURATION_PATH, "REGISTRY_VERSION"}
+_FILE = "_FILE"
+_SERVICE_LINK = re.compile(
+    r"REGISTRY_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?"
+    r"|PORT(?:_[0-9]+_(?:TCP|UDP)(?:_(?:ADDR|PORT|PROTO))?)?)"
+)
+
+
+@dataclass(slots=True)
+class Overriding:
+    """One application of the environment to a tree; it collects what is wrong."""
+
+    tree: Table
+    top: Known
+    notes: list[str] = field(default_factory=list[str])
+    mistakes: list[str] = field(default_factory=list[str])
+
+    def apply(self, environ: Mapping[str, str]) -> None:
+        """Change the tree as the variables say, shorter names first."""
+        for name in _in_order(environ):
+            try:
+                self._apply_one(name, environ)
+            except ConfigurationError as error:
+                self.mistakes.extend(f"{name}: {mistake}" for mistake in error.mistakes)
+        self._tell_of_service_links(environ)
+
+    def _apply_one(self, name: str, environ: Mapping[str, str]) -> None:
+        words = tuple(name.removeprefix(PREFIX).upper().split("_"))
+        target = resolving.resolve(self.top, self.tree, words, create=False)
+        if target is None and name.endswith(_FILE):
+            named = resolving.resolve(self.top, self.tree, words[:-1])
+            if named is not None and isinstance(named.shape, Leaf):
+                self._apply_content(name, named, environ)
+                return
+        target = target or resolving.resolve(self.top, self.tree, words)
+        if target is not None:
+            place(self.tree, target.path, self._value(name, target, environ[name]))
+            spell_out(self.tree)
+        elif not _SERVICE_LINK.fullmatch(name):
+            self.notes.append(_unrecognised(name))
+
+    def _apply_content(self, name: str, target: Target, environ: Mapping[str, str]) -> None:
+        if environ.get(shorter := name.removesuffix(_FILE)):
+            raise ConfigurationError(f"{shorter} is set, too; unset one of them")
+        text = _content(environ[name])
+        place(self.tree, target.path, Scalar(text, text, f"environment {name}"))
+
+    def _value(self, name: str, target: Target, text: str) -> Tree:
+        origin = f"environment {name}"
+        is_value = isinstance(target.shape, Leaf)
+        try:
+            tree, _ = yaml_source.parse(text, lambda _: origin)
+        except ConfigurationError:
+            if not is_value:
+                raise ConfigurationError("not YAML; put the value in quotes") from None
+            return Scalar(text, text, origin)
+        if not is_value:
+            return tree
+        if not isinstance(tree, Scalar) and not target.is_free:
+            return Scalar(text, text, origin)
+        if isinstance(tree, Scalar) and " #" in text and tree != text:
+            self.notes.append(f"{name}: what follows ' #' is a comment; quote the value to keep it")
+        return tree
+
+    def _tell_of_service_links(self, environ: Mapping[str, str]) -> None:
+        names = [name for name in _in_order(environ) if _SERVICE_LINK.fullmatch(name)]
+        unused = [name for name in names if not _is_origin(self.tree, f"environment {name}")]
+        if unused:
+            more = f" and {len(unused) - 1} more" if len(unused) > 1 else ""
+            self.notes.append(
+                f"{unused[0]}{more}: ignored, set by Kubernetes or Docker for a service named "
+                "registry; set `enableServiceLinks: false` to be rid of them"
+            )
+
+
+def _in_order(environ: Mapping[str, str]) -> list[str]:
+    return sorted(name for name in environ if name.startswith(PREFIX) and name not in _NOT_KEYS)
+
+
+def _is_origin(tree: Tree, origin: str) -> bool:
+    if tree.origin == origin:
+        return True
+    values = tree.values() if isinstance(tree, Table) else tree if isinstance(tree, Items) else ()
+    return any(_is_origin(value, origin) for value in values)
+
+
+def _content(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read().removesuffix("\n").removesuffix("\r")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ConfigurationError(f"cannot read the file that it names: {reason}") from None
+
+
+def _unrecognised(name: str) -> str:
+    meant = nearest(name, names())
+    hint = f"; did you mean {meant}?" if meant else ""
+    return f"{name}: unrecognised environment variable, ignored{hint}"
+
+
+def names() -> Iterator[str]:
+    """The names of all variables whose keys are known, as the file spells them."""
+    for path in known_paths(Configuration):
+        yield PREFIX + "_".join(path).upper()
+
+
+def place(tree: Table, path: Path, value: Tree) -> None:
+    """Put a value at a path, making what is missing above it."""
+    at: Tree = tree
+    for key, following in zip(path, path[1:], strict=False):
+        under = step(at, key)
+        if under is None or is_null(under):
+            under = Items(value.origin) if isinstance(following, int) else Table(value.origin)
+            _put(at, key, under)
+        at = under
+    _put(at, path[-1], value)
+
+
+def _put(at: Tree, key: str | int, value: Tree) -> None:
+    if isinstance(at, Table):
+        at[str(key)] = value
+    elif isinstance(at, Items) and isinstance(key, int):
+        at[key : key + 1] = [value]

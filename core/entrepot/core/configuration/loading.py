@@ -1,0 +1,146 @@
+"""From a file and the environment to a configuration, or to all that is wrong with them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ValidationError
+
+from entrepot.core.configuration import yaml_source
+from entrepot.core.configuration.dialects import modernise, several, spell_out
+from entrepot.core.configuration.environment import CONFIGURATION_PATH, Overriding
+from entrepot.core.configuration.mistakes import line, translated
+from entrepot.core.configuration.model import Auth, Configuration
+from entrepot.core.configuration.model_storage import Storage
+from entrepot.core.configuration.noting import noted
+from entrepot.core.configuration.shape import Known, Models, fields
+from entrepot.core.configuration.showing import origins
+from entrepot.core.configuration.tree import Table, Tree, is_null, planted, step
+from entrepot.core.configuration.unavailable import refused
+from entrepot.core.errors import ConfigurationError
+
+VERSION = "0.1"
+_DEFAULT_DRIVER = "filesystem"
+_DEFAULT_DIRECTORY = "./registry-data"
+_DEFAULT_ADDRESS = "127.0.0.1:5000"
+_DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration, what should be said about it, and where each value came from.
+
+    `origins` has the dotted path of every value; its places read `file config.yml line 7`,
+    `environment REGISTRY_HTTP_ADDR` or `default`.
+    """
+
+    configuration: Configuration
+    notes: tuple[str, ...]
+    origins: Mapping[str, str]
+
+
+def load(
+    path: str | os.PathLike[str] | None,
+    environ: Mapping[str, str],
+    *,
+    drivers: Mapping[str, type[BaseModel]] | None = None,
+) -> Loaded:
+    """Read a file, put the environment over it and check all of it.
+
+    Without a path, REGISTRY_CONFIGURATION_PATH names the file; without that there is none,
+    and the registry stores under ./registry-data and listens on 127.0.0.1:5000. `drivers`
+    are the options models of the installed drivers: with them, variables find keys that
+    contain `_`.
+
+    Raises ConfigurationError: with every mistake, each in one line with its path.
+    """
+    source = path or environ.get(CONFIGURATION_PATH) or None
+    tree, notes = _read(source) if source else (Table(_DEFAULT), [])
+    spell_out(tree)
+    overriding = Overriding(tree, _top(drivers or {}), notes)
+    overriding.apply(environ)
+    if not source:
+        _fill_in(tree)
+    notes.extend(modernise(tree))
+    configuration, mistakes = _checked(tree)
+    mistakes = [*overriding.mistakes, *mistakes]
+    if configuration is None or mistakes:
+        raise ConfigurationError(*mistakes)
+    notes.extend(noted(configuration, tree))
+    return Loaded(configuration, tuple(notes), origins(configuration, tree))
+
+
+def _top(drivers: Models) -> Known:
+    return Known(Configuration, {Storage.plugged: drivers})
+
+
+def _read(source: str | os.PathLike[str]) -> tuple[Table, list[str]]:
+    name = os.fspath(source)
+    try:
+        with open(name, encoding="utf-8-sig") as file:
+            text = file.read()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigurationError(f"{name}: cannot be read: {reason}") from None
+    tree, notes = yaml_source.parse(text, lambda number: f"file {name} line {number}")
+    if is_null(tree):
+        tree = Table(tree.origin)
+    if not isinstance(tree, Table):
+        raise ConfigurationError(f"{name}: not a configuration; begin with `version: {VERSION}`")
+    return tree, notes
+
+
+def _fill_in(tree: Table) -> None:
+    """What holds when there is no file."""
+    _set_default(tree, "version", VERSION)
+    http = _set_default(tree, "http", {})
+    if isinstance(http, Table) and step(http, "net") != "unix":
+        _set_default(http, "addr", _DEFAULT_ADDRESS)
+    storage = _set_default(tree, "storage", {})
+    if not isinstance(storage, Table):
+        return
+    if not _drivers_in(storage) or _DEFAULT_DRIVER in storage:
+        files = _set_default(storage, _DEFAULT_DRIVER, {})
+        if isinstance(files, Table):
+            _set_default(files, "rootdirectory", _DEFAULT_DIRECTORY)
+
+
+def _set_default(table: Table, key: str, value: object) -> Tree:
+    if is_null(table.get(key)):
+        table[key] = planted(value, _DEFAULT)
+    return table[key]
+
+
+def _drivers_in(storage: Table) -> list[str]:
+    return [key for key in storage if key not in fields(Storage)]
+
+
+def _checked(tree: Table) -> tuple[Configuration | None, list[str]]:
+    """The configuration of a tree, None if it has none, and all mistakes in it."""
+    mistakes = list(_choice_mistakes(tree))
+    if is_null(tree.get("version")):
+        mistakes.insert(0, line(("version",), f"missing; write `version: {VERSION}` at the top"))
+    try:
+        return _available(Configuration.model_validate(tree), tree, mistakes)
+    except ValidationError as error:
+        mistakes.extend(translated(error, Configuration, tree))
+        broken = {details["loc"][0] for details in error.errors() if details["loc"]}
+    sound = {key: value for key, value in tree.items() if key not in broken}
+    return _available(Configuration.model_validate(sound), tree, mistakes)
+
+
+def _available(
+    configuration: Configuration, tree: Table, mistakes: list[str]
+) -> tuple[Configuration, list[str]]:
+    return configuration, [*mistakes, *refused(configuration, tree)]
+
+
+def _choice_mistakes(tree: Table) -> Iterator[str]:
+    yield from several(tree, "storage", list(fields(Storage)), "storage driver")
+    yield from several(tree, "auth", list(fields(Auth)), "way of authentication")
+    storage = tree.get("storage")
+    if is_null(storage) or (isinstance(storage, Table) and not _drivers_in(storage)):
+        origin = storage.origin if storage else ""
+        yield line(("storage",), "no storage driver; name one, like `filesystem`", origin)

@@ -1,0 +1,88 @@
+"""What the sections of the configuration share: null keys, names of variables, secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, cast
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
+
+from entrepot.core.configuration.tree import Table, is_null, plain, planted
+
+
+class Section(BaseModel):
+    """A section whose keys are known; a key that it does not know is a mistake."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
+
+    inlined: ClassVar[str] = ""
+    """A word that Distribution allows before the keys in the names of variables."""
+
+    plugged: ClassVar[str] = ""
+    """The kind of plug-ins whose names are keys here, each with a section of its own."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_nulls_as_absent(cls, given: Any) -> Any:
+        if is_null(given):
+            return {}
+        if not isinstance(given, Mapping):
+            return given
+        keys = cast("Mapping[str, Any]", given)
+        return {
+            key: value
+            for key, value in keys.items()
+            if not (is_null(value) and key in cls.model_fields)
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """The name of a key in environment variables, where Distribution's is not the key itself."""
+
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """Marks a value that is shown to nobody."""
+
+
+SecretText: TypeAlias = Annotated[str, Secret()]
+
+
+def _lower(given: object) -> object:
+    return given.lower() if isinstance(given, str) else given
+
+
+def _parameters(given: object) -> Table:
+    tree = Table("") if is_null(given) else planted(given, "given")
+    if not isinstance(tree, Table):
+        raise ValueError("a section is wanted here; put `key: value` lines below it")
+    return tree
+
+
+def _values(given: object) -> dict[str, Any]:
+    return cast("dict[str, Any]", plain(_parameters(given)))
+
+
+_OPEN = WithJsonSchema({"type": ["object", "null"]})
+
+Parameters: TypeAlias = Annotated[Table, PlainValidator(_parameters), _OPEN]
+"""Keys that only a plug-in knows, kept as written until it says what they are."""
+
+Values: TypeAlias = Annotated[dict[str, Any], PlainValidator(_values), _OPEN]
+"""Free keys and values."""
+
+Level: TypeAlias = Annotated[Literal["error", "warn", "info", "debug"], BeforeValidator(_lower)]
+Headers: TypeAlias = dict[str, tuple[str, ...]]

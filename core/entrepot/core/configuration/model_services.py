@@ -1,0 +1,252 @@
+"""What the registry talks to: `notifications`, `redis`, `health`, `proxy`."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from entrepot.core.configuration.durations import Duration
+from entrepot.core.configuration.model_base import Headers, SecretText, Section, Variable
+from entrepot.core.configuration.model_http import WebUrl
+
+_SECOND = Duration.parse("1s")
+_TEN_SECONDS = Duration.parse("10s")
+
+
+class Events(Section):
+    """What an event contains."""
+
+    includereferences: bool = False
+    """Name what a manifest refers to."""
+
+
+class Ignore(Section):
+    """Events that an endpoint does not get."""
+
+    mediatypes: tuple[str, ...] = ()
+    """Media types of their targets."""
+    actions: tuple[str, ...] = ()
+    """Actions: `pull`, `push`, `mount`, `delete`."""
+
+
+class Endpoint(Section):
+    """One receiver of events."""
+
+    name: str = ""
+    """Name of the endpoint in logs and metrics."""
+    disabled: bool = False
+    """Send it nothing."""
+    url: WebUrl = ""
+    """Where events are posted."""
+    headers: Headers = {}
+    """Headers of every request to it."""
+    timeout: Duration = _SECOND
+    """How long a request may take."""
+    threshold: int = Field(10, ge=0)
+    """Failures in a row until it is left alone for `backoff`."""
+    backoff: Duration = _SECOND
+    """How long it is left alone."""
+    ignoredmediatypes: tuple[str, ...] = ()
+    """Media types whose events it does not get."""
+    ignore: Ignore = Ignore()
+    """Events that it does not get."""
+
+
+class Notifications(Section):
+    """Who is told of pushes, pulls and deletions."""
+
+    events: Annotated[Events, Variable("EVENTCONFIG")] = Events()
+    """What an event contains."""
+    endpoints: tuple[Endpoint, ...] = ()
+    """The receivers."""
+
+
+class RedisTls(Section):
+    """Encryption towards Redis."""
+
+    enabled: bool = False
+    """Speak TLS even without a certificate of our own."""
+    certificate: str = ""
+    """Path of the client's certificate, PEM."""
+    key: str = ""
+    """Path of its private key, PEM."""
+    rootcas: tuple[str, ...] = ()
+    """Paths of the authorities trusted, PEM."""
+
+
+class RedisPool(Section):
+    """The connection pool as Distribution 2 writes it."""
+
+    maxidle: int | None = None
+    """Deprecated: write `redis.maxidleconns`."""
+    maxactive: int | None = None
+    """Deprecated: write `redis.maxactiveconns`."""
+    idletimeout: Duration | None = None
+    """Deprecated: write `redis.connmaxidletime`."""
+
+
+class Redis(Section):
+    """A Redis server: one address; a cluster: several; sentinels: with `mastername`."""
+
+    inlined: ClassVar[str] = "OPTIONS"
+
+    addrs: tuple[str, ...] = ()
+    """Hosts and ports."""
+    addr: str = ""
+    """Deprecated: write `redis.addrs`."""
+    username: str = ""
+    """User name."""
+    password: SecretText = ""
+    """Password."""
+    db: int = Field(0, ge=0)
+    """Number of the database."""
+    protocol: int | None = None
+    """Version of the protocol, 2 or 3."""
+    clientname: str = ""
+    """Name that the server shows for our connections."""
+    mastername: str = ""
+    """Name of the master that the sentinels know."""
+    sentinelusername: str = ""
+    """User name at the sentinels."""
+    sentinelpassword: SecretText = ""
+    """Password at the sentinels."""
+    maxretries: int | None = None
+    """Further tries of a command; -1 for none."""
+    minretrybackoff: Duration | None = None
+    """Shortest wait before a further try."""
+    maxretrybackoff: Duration | None = None
+    """Longest wait before a further try."""
+    dialtimeout: Duration | None = None
+    """How long connecting may take."""
+    readtimeout: Duration | None = None
+    """How long an answer may take."""
+    writetimeout: Duration | None = None
+    """How long sending a command may take."""
+    contexttimeoutenabled: bool = False
+    """Let a request's own time limit hold for commands."""
+    poolfifo: bool = False
+    """Use connections in turn, not the latest first."""
+    poolsize: int | None = None
+    """Connections kept for each processor."""
+    pooltimeout: Duration | None = None
+    """How long to wait for a free connection."""
+    minidleconns: int | None = None
+    """Least idle connections."""
+    maxidleconns: int | None = None
+    """Most idle connections."""
+    maxactiveconns: int | None = None
+    """Most connections."""
+    connmaxidletime: Duration | None = None
+    """How long a connection may be idle."""
+    connmaxlifetime: Duration | None = None
+    """How old a connection may be."""
+    maxredirects: int | None = None
+    """Redirections followed in a cluster."""
+    readonly: bool = False
+    """Read from replicas of a cluster."""
+    routebylatency: bool = False
+    """Read from the nearest node of a cluster."""
+    routerandomly: bool = False
+    """Read from any node of a cluster."""
+    disableidentity: bool = False
+    """Do not name the client library to the server."""
+    identitysuffix: str = ""
+    """Text behind the client library's name."""
+    unstableresp3: bool = False
+    """A switch of Distribution's client library."""
+    tls: RedisTls = RedisTls()
+    """Encryption."""
+    pool: RedisPool = RedisPool()
+    """Deprecated: the pool as Distribution 2 writes it."""
+
+
+class StorageCheck(Section):
+    """A look at the storage, again and again."""
+
+    enabled: bool = False
+    """Look."""
+    interval: Duration = _TEN_SECONDS
+    """Time between two looks."""
+    threshold: int = Field(0, ge=0)
+    """Failures in a row that make the registry unhealthy."""
+
+
+class FileCheck(Section):
+    """A file that makes the registry unhealthy while it exists."""
+
+    file: str = ""
+    """Its path."""
+    interval: Duration = _TEN_SECONDS
+    """Time between two looks."""
+    threshold: int = Field(0, ge=0)
+    """Not used, by Distribution neither."""
+
+
+class HttpCheck(Section):
+    """A URL that must answer."""
+
+    uri: WebUrl = ""
+    """The URL."""
+    headers: Headers = {}
+    """Headers of the request."""
+    timeout: Duration | None = None
+    """How long the answer may take."""
+    interval: Duration = _TEN_SECONDS
+    """Time between two requests."""
+    statuscode: int = 200
+    """The status that it must answer with."""
+    threshold: int = Field(0, ge=0)
+    """Failures in a row that make the registry unhealthy."""
+
+
+class TcpCheck(Section):
+    """An address that must take connections."""
+
+    addr: str = ""
+    """Host and port."""
+    timeout: Duration | None = None
+    """How long connecting may take."""
+    interval: Duration = _TEN_SECONDS
+    """Time between two connections."""
+    threshold: int = Field(0, ge=0)
+    """Failures in a row that make the registry unhealthy."""
+
+
+class Health(Section):
+    """Checks: while one fails, every request is answered 503."""
+
+    storagedriver: StorageCheck = StorageCheck()
+    """A look at the storage."""
+    file: Annotated[tuple[FileCheck, ...], Variable("FILECHECKERS")] = ()
+    """Files that must not exist."""
+    http: Annotated[tuple[HttpCheck, ...], Variable("HTTPCHECKERS")] = ()
+    """URLs that must answer."""
+    tcp: Annotated[tuple[TcpCheck, ...], Variable("TCPCHECKERS")] = ()
+    """Addresses that must take connections."""
+
+
+class ProxyExec(Section):
+    """A program that gives the credentials for the remote registry."""
+
+    command: str = ""
+    """The program."""
+    lifetime: Duration | None = None
+    """How long its answer is used; 0: once; not given: for ever."""
+
+
+class Proxy(Section):
+    """A pull-through cache of another registry."""
+
+    remoteurl: WebUrl = ""
+    """The other registry."""
+    username: str = ""
+    """User name there."""
+    password: SecretText = ""
+    """Password there."""
+    exec: ProxyExec | None = None
+    """A program that gives the credentials."""
+    ttl: Duration = Duration.parse("168h")
+    """How long content is kept; 0: for ever."""
+    cachewritetimeout: Duration = Duration.parse("5m")
+    """How long storing what is pulled may take."""

@@ -1,0 +1,109 @@
+"""The `storage` section: one driver, and what holds for every driver."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, cast
+
+from pydantic import ConfigDict, Field
+
+from entrepot.core.configuration.durations import Duration
+from entrepot.core.configuration.model_base import Parameters, Section
+from entrepot.core.configuration.tree import Table, plain
+
+
+class UploadPurging(Section):
+    """Removal of uploads that nobody goes on with."""
+
+    enabled: bool = True
+    """Purge."""
+    age: Duration = Duration.parse("168h")
+    """How old an upload must be."""
+    interval: Duration = Duration.parse("24h")
+    """Time between two runs."""
+    dryrun: bool = False
+    """Log what would be removed, remove nothing."""
+
+
+class ReadOnly(Section):
+    """Serving without taking anything."""
+
+    enabled: bool = False
+    """Refuse pushes and deletions."""
+
+
+class Maintenance(Section):
+    """What is done beside serving."""
+
+    uploadpurging: UploadPurging = UploadPurging(enabled=False)
+    """Removal of uploads that nobody goes on with."""
+    readonly: ReadOnly = ReadOnly()
+    """Serving without taking anything."""
+
+
+class Cache(Section):
+    """What is remembered of immutable content."""
+
+    blobdescriptor: str = ""
+    """Where: `inmemory`, `redis` or nowhere."""
+    blobdescriptorsize: int = 10_000
+    """Entries of the cache in memory; 0 or less for any number."""
+    layerinfo: str = ""
+    """Deprecated: the old name of `blobdescriptor`."""
+
+
+class Redirect(Section):
+    """Sending clients to the backend's own URLs."""
+
+    disable: bool = False
+    """Stream everything through the registry."""
+
+
+class Delete(Section):
+    """Deletion by clients."""
+
+    enabled: bool = False
+    """Allow it."""
+
+
+class TagLookup(Section):
+    """Looking tags up, many at once."""
+
+    concurrencylimit: int = Field(0, ge=0)
+    """Lookups at a time; 0: as many as there are processors."""
+
+
+class Storage(Section):
+    """One driver, and what holds for every driver.
+
+    Keys that are no settings are names of drivers; a loaded configuration has exactly one.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    plugged: ClassVar[str] = "driver"
+    __pydantic_extra__: dict[str, Parameters] = Field(init=False)  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    maintenance: Maintenance = Maintenance()
+    """What is done beside serving."""
+    cache: Cache = Cache()
+    """What is remembered of immutable content."""
+    redirect: Redirect = Redirect()
+    """Sending clients to the backend's own URLs."""
+    delete: Delete = Delete()
+    """Deletion by clients."""
+    tag: TagLookup = TagLookup()
+    """Looking tags up."""
+
+    @property
+    def driver(self) -> str:
+        """The name of the driver; "" if there is none."""
+        return next(iter(self.__pydantic_extra__), "")
+
+    @property
+    def written(self) -> Table:
+        """The driver's parameters as written, for its options model to read."""
+        return self.__pydantic_extra__.get(self.driver, Table(""))
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The driver's parameters as YAML values, unchecked."""
+        return cast("dict[str, Any]", plain(self.written))

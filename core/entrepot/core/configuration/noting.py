@@ -1,0 +1,74 @@
+"""What is accepted and has no effect, or another one than was perhaps meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from entrepot.core.configuration.mistakes import line
+from entrepot.core.configuration.model import Configuration
+from entrepot.core.configuration.tree import Path, Table, origin_at
+
+
+class Row(NamedTuple):
+    """A path, whether there is something to say about it, and what."""
+
+    path: str
+    applies: Callable[[Configuration], bool]
+    text: str
+
+
+def _uses_redis(it: Configuration) -> bool:
+    return it.storage.cache.blobdescriptor == "redis"
+
+
+ROWS = (
+    Row(
+        "http.secret",
+        lambda it: bool(it.http.secret),
+        "not needed; uploads carry no signed state, so replicas share no secret",
+    ),
+    Row(
+        "http.tls.minimumtls",
+        lambda it: it.http.tls.minimumtls in ("tls1.0", "tls1.1"),
+        "no longer spoken; tls1.2 is the oldest that is",
+    ),
+    Row(
+        "http.debug.prometheus.enabled",
+        lambda it: it.http.debug.prometheus.enabled and not it.http.debug.addr,
+        "no effect without `http.debug.addr`",
+    ),
+    Row(
+        "storage.cache.blobdescriptor",
+        lambda it: it.storage.cache.blobdescriptor not in ("", "inmemory", "redis"),
+        "unknown cache, none is used; write `inmemory` or remove the key",
+    ),
+    Row(
+        "redis",
+        lambda it: bool(it.redis.addrs) and not _uses_redis(it),
+        "not used; nothing else in the configuration asks for it",
+    ),
+    Row(
+        "validation.enabled",
+        lambda it: it.validation.enabled is not None,
+        "deprecated, no effect; manifests are checked unless `validation.disabled` is true",
+    ),
+    Row(
+        "reporting",
+        lambda it: "reporting" in it.model_fields_set,
+        "no effect; Distribution 3 dropped it as well, use the logs instead",
+    ),
+    Row(
+        "compatibility.schema1",
+        lambda it: "compatibility" in it.model_fields_set,
+        "no effect; schema 1 manifests are refused, push images again with a newer client",
+    ),
+)
+
+
+def noted(configuration: Configuration, tree: Table) -> Iterator[str]:
+    """A note for each row that applies."""
+    for row in ROWS:
+        if row.applies(configuration):
+            path: Path = tuple(row.path.split("."))
+            yield line(path, row.text, origin_at(tree, path))

@@ -1,0 +1,97 @@
+"""The configuration in effect, for people: as it could be written, secrets hidden."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from entrepot.core.configuration.durations import Duration
+from entrepot.core.configuration.model import Configuration
+from entrepot.core.configuration.shape import is_secret
+from entrepot.core.configuration.tree import Table, dotted, origin_at, plain, step
+
+HIDDEN = "******"
+_DEFAULT = "default"
+_SECRET_NAME = re.compile(
+    r"password|passphrase|secret|token|authorization|cookie|credential|signature"
+    r"|accesskey|accountkey|apikey|licensekey|privatekey|connectionstring|(?:^|_)sas"
+)
+_WITHOUT_EFFECT = ("reporting", "compatibility")
+_USER_IN_URL = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+
+
+def shown(configuration: Configuration) -> dict[str, Any]:
+    """What is in effect, defaults included, in the file's own form; loadable again.
+
+    Keys without a value are left out. Values that are secret, or whose key looks like it, and
+    users in URLs are `******`.
+    """
+    values = _section(configuration)
+    return {key: value for key, value in values.items() if key not in _WITHOUT_EFFECT}
+
+
+def _section(model: BaseModel) -> dict[str, Any]:
+    extra = (model.model_extra or {}).items()
+    values = {key: _value(key, getattr(model, name), field) for key, name, field in _named(model)}
+    values |= {key: _hidden(key, plain(value)) or {} for key, value in extra}
+    empty: tuple[Any, ...] = (None, "", {}, [])
+    return {key: value for key, value in values.items() if key in dict(extra) or value not in empty}
+
+
+def _named(model: BaseModel) -> Iterator[tuple[str, str, FieldInfo]]:
+    for name, field in type(model).model_fields.items():
+        yield field.alias or name, name, field
+
+
+def _value(key: str, value: Any, field: FieldInfo) -> Any:
+    if is_secret(field):
+        return HIDDEN if value else value
+    if isinstance(value, BaseModel):
+        return _section(value)
+    if isinstance(value, tuple):
+        return [_value(key, one, field) for one in cast("tuple[Any, ...]", value)]
+    return str(value) if isinstance(value, Duration) else _hidden(key, plain(value))
+
+
+def _hidden(key: str, value: Any) -> Any:
+    """A free value with what is secret in it hidden."""
+    if isinstance(value, Mapping):
+        items = cast("Mapping[str, Any]", value).items()
+        return {name: _hidden(name, below) for name, below in items}
+    if isinstance(value, list):
+        return [_hidden(key, one) for one in cast("list[Any]", value)]
+    if value is None or value == "" or isinstance(value, bool):
+        return value
+    if _SECRET_NAME.search(key.lower().replace("-", "")):
+        return HIDDEN
+    return _USER_IN_URL.sub(HIDDEN, value) if isinstance(value, str) else value
+
+
+def origins(configuration: Configuration, tree: Table) -> dict[str, str]:
+    """Where each value in effect came from, by dotted path."""
+    return {dotted(path): _origin(tree, path) for path in _paths(shown(configuration), ())}
+
+
+def _paths(value: Any, above: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+    items: Any = ()
+    if isinstance(value, dict):
+        items = cast("dict[str, Any]", value).items()
+    elif isinstance(value, list):
+        items = enumerate(cast("list[Any]", value))
+    else:
+        yield above
+    for key, below in items:
+        yield from _paths(below, (*above, key))
+
+
+def _origin(tree: Table, path: tuple[str | int, ...]) -> str:
+    at: Any = tree
+    for key in path:
+        at = step(at, key)
+        if at is None:
+            return _DEFAULT
+    return origin_at(tree, path)

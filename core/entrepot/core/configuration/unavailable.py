@@ -1,0 +1,118 @@
+"""What a configuration may ask for and this version cannot do yet.
+
+One row each: take the row away with the work that makes it available.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from entrepot.core.configuration.mistakes import line
+from entrepot.core.configuration.model import Configuration
+from entrepot.core.configuration.model_http import Tls
+from entrepot.core.configuration.tree import Path, Table, origin_at
+
+
+class Row(NamedTuple):
+    """A path, whether a configuration asks for what it stands for, and what to do then."""
+
+    path: str
+    asked: Callable[[Configuration], bool]
+    remedy: str
+
+
+def _speaks_tls(tls: Tls) -> bool:
+    return bool(tls.certificate or tls.key or tls.clientcas)
+
+
+def _asks_letsencrypt(tls: Tls) -> bool:
+    acme = tls.letsencrypt
+    return bool(acme.cachefile or acme.email or acme.hosts or acme.directoryurl)
+
+
+ROWS = (
+    Row(
+        "auth",
+        lambda it: it.auth.method != "none",
+        "put a proxy that asks for passwords before it, or write `auth: none`",
+    ),
+    Row(
+        "http.tls",
+        lambda it: _speaks_tls(it.http.tls),
+        "let a proxy before it speak TLS, and remove the section",
+    ),
+    Row(
+        "http.tls.letsencrypt",
+        lambda it: _asks_letsencrypt(it.http.tls),
+        "let a proxy before it get certificates, and remove the section",
+    ),
+    Row("http.debug.addr", lambda it: bool(it.http.debug.addr), "remove the key"),
+    Row(
+        "log.hooks",
+        lambda it: any(not hook.disabled for hook in it.log.hooks),
+        "set `disabled: true` in each",
+    ),
+    Row(
+        "notifications.endpoints",
+        lambda it: any(not endpoint.disabled for endpoint in it.notifications.endpoints),
+        "set `disabled: true` in each",
+    ),
+    Row("proxy.remoteurl", lambda it: bool(it.proxy.remoteurl), "remove the section `proxy`"),
+    Row(
+        "storage.cache.blobdescriptor",
+        lambda it: it.storage.cache.blobdescriptor == "redis",
+        "write `inmemory` instead of `redis`",
+    ),
+    Row(
+        "storage.maintenance.uploadpurging",
+        lambda it: it.storage.maintenance.uploadpurging.enabled,
+        "set `enabled: false` in it",
+    ),
+    Row(
+        "storage.maintenance.readonly",
+        lambda it: it.storage.maintenance.readonly.enabled,
+        "set `enabled: false` in it",
+    ),
+    Row(
+        "health.storagedriver",
+        lambda it: it.health.storagedriver.enabled,
+        "set `enabled: false` in it",
+    ),
+    Row("health.file", lambda it: bool(it.health.file), "remove the list"),
+    Row("health.http", lambda it: bool(it.health.http), "remove the list"),
+    Row("health.tcp", lambda it: bool(it.health.tcp), "remove the list"),
+    Row(
+        "middleware.registry",
+        lambda it: any(not one.disabled for one in it.middleware.registry),
+        "set `disabled: true` in each",
+    ),
+    Row(
+        "middleware.repository",
+        lambda it: any(not one.disabled for one in it.middleware.repository),
+        "set `disabled: true` in each",
+    ),
+    Row(
+        "middleware.storage",
+        lambda it: any(not one.disabled for one in it.middleware.storage),
+        "set `disabled: true` in each",
+    ),
+    Row(
+        "policy.repository.classes",
+        lambda it: bool(it.policy.repository.classes),
+        "remove the list",
+    ),
+    Row(
+        "validation.manifests.indexes.platforms",
+        lambda it: it.validation.manifests.indexes.platforms != "all",
+        "write `all`",
+    ),
+)
+
+
+def refused(configuration: Configuration, tree: Table) -> Iterator[str]:
+    """A mistake for each row that a configuration asks for."""
+    for row in ROWS:
+        if row.asked(configuration):
+            path: Path = tuple(row.path.split("."))
+            yield line(path, f"not available yet; {row.remedy}", origin_at(tree, path))
