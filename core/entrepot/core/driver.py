@@ -63,9 +63,7 @@ class Driver(ABC):
         """
 
     @abstractmethod
-    async def write(
-        self, key: str, chunks: AsyncIterator[bytes], *, create: bool = False
-    ) -> Entry:
+    async def write(self, key: str, chunks: AsyncIterator[bytes], *, create: bool = False) -> Entry:
         """Store a stream, whole or not at all; durable on return.
 
         No reader ever sees a part of it. An exception out of `chunks`, or cancellation,
@@ -149,7 +147,10 @@ class Upload(ABC):
 
     @abstractmethod
     async def size(self) -> int:
-        """Bytes held so far; 0 for an upload that never began, is committed or aborted."""
+        """Bytes held so far; 0 for an upload that never began, is committed or aborted.
+
+        An upload of size 0 holds nothing at the backend that somebody has to clean up.
+        """
 
     @abstractmethod
     async def append(self, chunks: AsyncIterator[bytes], offset: int) -> int:
@@ -196,6 +197,4 @@ class OpenDriver(Protocol[OptionsT_contra]):
     Raises StorageError: if the backend cannot be used as configured; the message says why.
     """
 
-    def __call__(
-        self, options: OptionsT_contra, /
-    ) -> AbstractAsyncContextManager[Driver, Any]: ...
+    def __call__(self, options: OptionsT_contra, /) -> AbstractAsyncContextManager[Driver, Any]: ...

@@ -61,4 +61,3 @@ class StagedUpload(Upload):
             async with aclosing(self._driver.read(part.key)) as chunks:
                 async for chunk in chunks:
                     yield chunk
-

@@ -1,0 +1,155 @@
+"""Blobs of one repository: what is linked in it, of the content all repositories share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from concurrent.futures import Executor
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from entrepot.core import hashing, layout
+from entrepot.core.cache import ContentCache
+from entrepot.core.driver import Driver
+from entrepot.core.errors import BlobUnknownError, DigestInvalidError, NotFoundError
+from entrepot.core.links import read_link, write_link
+from entrepot.core.names import Digest, RepositoryName
+from entrepot.core.streams import gather
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A blob that a repository holds.
+
+    `stored` differs from `digest` where Distribution stored content pushed under another
+    algorithm: it keeps the bytes under their sha256, and a link from the digest asked for.
+    """
+
+    digest: Digest
+    stored: Digest
+    size: int  # bytes
+    content: bytes | None  # of a small one that is at hand
+
+
+class Blobs:
+    def __init__(
+        self,
+        driver: Driver,
+        name: RepositoryName,
+        cache: ContentCache[bytes],
+        threads: Executor,
+    ) -> None:
+        self._driver = driver
+        self._name = name
+        self._cache = cache
+        self._threads = threads
+
+    async def find(self, digest: Digest) -> Blob:
+        """The blob as the store has it now: both its link and its bytes are looked for.
+
+        Raises BlobUnknownError.
+        """
+        stored = await self._stored(digest)
+        try:
+            entry = await self._driver.stat(layout.blob(stored))
+        except NotFoundError:
+            raise _unknown(self._name, digest) from None
+        return Blob(digest, stored, entry.size, None)
+
+    async def get(self, digest: Digest) -> Blob:
+        """The blob to be sent: its link is looked for, small content may be at hand.
+
+        Raises BlobUnknownError.
+        """
+        stored = await self._stored(digest)
+        content = self._cache.get(stored.hex)
+        if content is not None:
+            return Blob(digest, stored, len(content), content)
+        blob = await self.find(digest)
+        if blob.size > self._cache.largest:
+            return blob
+        try:
+            content = await gather(self._driver, layout.blob(stored), self._cache.largest)
+        except NotFoundError:
+            raise _unknown(self._name, digest) from None
+        self._cache.put(stored.hex, content, len(content))
+        return Blob(digest, stored, len(content), content)
+
+    def read(self, blob: Blob, start: int, stop: int) -> AsyncGenerator[bytes, None]:
+        """Stream bytes [start, stop)."""
+        return self._driver.read(layout.blob(blob.stored), start, stop)
+
+    def local_path(self, blob: Blob) -> str | None:
+        return self._driver.local_path(layout.blob(blob.stored))
+
+    async def has(self, digest: Digest) -> bool:
+        try:
+            await self.find(digest)
+        except BlobUnknownError:
+            return False
+        return True
+
+    async def put(self, digest: Digest, chunks: AsyncIterator[bytes]) -> None:
+        """Store a stream that must have this digest, straight under its key, and link it.
+
+        Raises DigestInvalidError: and stores nothing, if it has another.
+        """
+        async with aclosing(self._verified(chunks, digest)) as verified:
+            await self._driver.write(layout.blob(digest), verified)
+        await self.link(digest)
+
+    async def link(self, digest: Digest, stored: Digest | None = None) -> None:
+        await write_link(self._driver, layout.layer_link(self._name, digest), stored or digest)
+
+    async def mount(self, digest: Digest, source: RepositoryName | None) -> bool:
+        """Link a blob of another repository, or with None of any; False if it is not there."""
+        if source is None:
+            stored = digest
+        else:
+            link = await read_link(self._driver, layout.layer_link(source, digest))
+            if link is None:
+                return False
+            stored = link
+        try:
+            await self._driver.stat(layout.blob(stored))
+        except NotFoundError:
+            return False
+        await self.link(digest, stored)
+        return True
+
+    async def delete(self, digest: Digest) -> None:
+        """Remove the repository's link; the bytes are left to garbage collection.
+
+        Raises BlobUnknownError.
+        """
+        await self._stored(digest)
+        await self._driver.delete([layout.layer_link(self._name, digest)])
+
+    async def _stored(self, digest: Digest) -> Digest:
+        stored = await read_link(self._driver, layout.layer_link(self._name, digest))
+        if stored is None:
+            raise _unknown(self._name, digest)
+        return stored
+
+    async def _verified(
+        self, chunks: AsyncIterator[bytes], digest: Digest
+    ) -> AsyncGenerator[bytes, None]:
+        running = hashing.begin(digest.algorithm)
+        async with aclosing(hashing.hashed(chunks, running, self._threads)) as hashed:
+            async for chunk in hashed:
+                yield chunk
+        check(running.digest(), digest)
+
+
+def check(found: Digest, wanted: Digest) -> None:
+    """Raises DigestInvalidError: if they differ."""
+    if not found.matches(wanted):
+        raise DigestInvalidError(
+            f"the uploaded content has digest {found}, not {wanted}",
+            detail={"digest": str(found), "expected": str(wanted)},
+        )
+
+
+def _unknown(name: RepositoryName, digest: Digest) -> BlobUnknownError:
+    return BlobUnknownError(
+        f"blob unknown to repository {name}", detail={"name": name.text, "digest": str(digest)}
+    )

@@ -1,0 +1,174 @@
+"""Manifests of one repository: taken only when complete, removed without a dangling tag."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from entrepot.core import layout, manifest
+from entrepot.core.blobs import Blobs
+from entrepot.core.cache import ContentCache
+from entrepot.core.concurrency import each
+from entrepot.core.driver import Driver
+from entrepot.core.errors import (
+    DigestInvalidError,
+    ManifestBlobUnknownError,
+    ManifestInvalidError,
+    ManifestUnknownError,
+    NotFoundError,
+)
+from entrepot.core.links import read_link, write_link
+from entrepot.core.manifest import Descriptor, Manifest
+from entrepot.core.names import Digest, Reference, RepositoryName, Tag
+from entrepot.core.referrers import Referrers
+from entrepot.core.streams import gather, once
+from entrepot.core.tags import Tags
+
+if TYPE_CHECKING:
+    from entrepot.core.registry import Rules
+
+
+class Manifests:
+    def __init__(
+        self,
+        driver: Driver,
+        name: RepositoryName,
+        blobs: Blobs,
+        tags: Tags,
+        referrers: Referrers,
+        cache: ContentCache[Manifest],
+        rules: Rules,
+    ) -> None:
+        self._driver = driver
+        self._name = name
+        self._blobs = blobs
+        self._tags = tags
+        self._referrers = referrers
+        self._cache = cache
+        self._rules = rules
+
+    async def resolve(self, reference: Reference) -> Digest:
+        """Raises ManifestUnknownError: if it is a tag that does not exist."""
+        return await self._tags.get(reference) if isinstance(reference, Tag) else reference
+
+    async def get(self, reference: Reference) -> Manifest:
+        """Raises ManifestUnknownError."""
+        digest = await self.resolve(reference)
+        stored = await read_link(self._driver, layout.revision_link(self._name, digest))
+        if stored is None:
+            raise _unknown(self._name, reference)
+        found = self._cache.get(str(digest))
+        return found if found is not None else await self._load(reference, digest, stored)
+
+    async def put(
+        self,
+        reference: Reference,
+        content: bytes,
+        media_type: str | None,
+        tags: Sequence[Tag] = (),
+    ) -> Manifest:
+        """Store a manifest, then point tags to it: `tags`, and the reference if it is one.
+
+        Written in this order: content, revision link, referrer, tags; so a crash leaves
+        nothing that points to nothing.
+
+        Raises DigestInvalidError: if the reference is a digest of something else;
+        ManifestInvalidError; ManifestBlobUnknownError: if the repository lacks what it names.
+        """
+        digest = _digest_of(reference, content)
+        parsed = manifest.parse(content, media_type, digest)
+        if self._rules.verify_references:
+            await self._verify(parsed)
+        await self._store(parsed)
+        if isinstance(reference, Tag):
+            tags = [*tags, reference]
+        for tag in tags:
+            await self._tags.set(tag, digest)
+        if tags and not await self.has(digest):  # removed meanwhile: the push comes after that
+            await self._store(parsed)
+        return parsed
+
+    async def delete(self, digest: Digest) -> list[Tag]:
+        """Remove a manifest and every tag that points to it; gives those tags.
+
+        The bytes are left to garbage collection. Tags go first, and once more after the
+        revision for one that was pushed meanwhile.
+
+        Raises ManifestUnknownError.
+        """
+        found = await self.get(digest)
+        removed = await self._tags.untag(digest)
+        if found.subject is not None:
+            await self._referrers.remove(found.subject, digest)
+        await self._driver.delete([layout.revision_link(self._name, digest)])
+        self._cache.drop(str(digest))
+        return removed + await self._tags.untag(digest)
+
+    async def has(self, digest: Digest) -> bool:
+        link = await read_link(self._driver, layout.revision_link(self._name, digest))
+        return link is not None
+
+    async def _load(self, reference: Reference, digest: Digest, stored: Digest) -> Manifest:
+        try:
+            content = await gather(self._driver, layout.blob(stored), manifest.LIMIT)
+            found = manifest.read(content, digest)
+        except (NotFoundError, ManifestInvalidError):
+            raise _unknown(self._name, reference) from None
+        self._cache.put(str(digest), found, 2 * len(content))
+        return found
+
+    async def _store(self, parsed: Manifest) -> None:
+        await self._driver.write(layout.blob(parsed.digest), once(parsed.content))
+        link = layout.revision_link(self._name, parsed.digest)
+        await write_link(self._driver, link, parsed.digest)
+        if parsed.subject is not None:
+            await self._referrers.add(parsed.subject, parsed)
+
+    async def _verify(self, parsed: Manifest) -> None:
+        missing = [d for d in await each(self._missing_blob, parsed.blobs) if d is not None]
+        missing += [d for d in await each(self._missing_child, parsed.manifests) if d is not None]
+        if missing:
+            raise ManifestBlobUnknownError(
+                f"repository {self._name} lacks {len(missing)} of what the manifest names: "
+                "push blobs and child manifests before it",
+                missing=tuple(missing),
+            )
+
+    async def _missing_blob(self, descriptor: Descriptor) -> str | None:
+        self._check_urls(descriptor)
+        if descriptor.elsewhere or await self._blobs.has(Digest.parse(descriptor.digest)):
+            return None
+        return descriptor.digest
+
+    async def _missing_child(self, descriptor: Descriptor) -> str | None:
+        return None if await self.has(Digest.parse(descriptor.digest)) else descriptor.digest
+
+    def _check_urls(self, descriptor: Descriptor) -> None:
+        """`validation.manifests.urls`, where it is configured."""
+        allow, deny = self._rules.urls_allow, self._rules.urls_deny
+        for url in descriptor.urls or []:
+            allowed = not allow or any(pattern.search(url) for pattern in allow)
+            if not allowed or any(pattern.search(url) for pattern in deny):
+                raise ManifestInvalidError(
+                    "the manifest names a URL that validation.manifests.urls forbids",
+                    detail={"digest": descriptor.digest, "url": url[:200]},
+                )
+
+
+def _digest_of(reference: Reference, content: bytes) -> Digest:
+    if isinstance(reference, Tag):
+        return Digest.of(content)
+    found = Digest.of(content, reference.algorithm)
+    if not found.matches(reference):
+        raise DigestInvalidError(
+            f"the manifest has digest {found}, not {reference}",
+            detail={"digest": str(found), "expected": str(reference)},
+        )
+    return reference
+
+
+def _unknown(name: RepositoryName, reference: Reference) -> ManifestUnknownError:
+    return ManifestUnknownError(
+        f"manifest {reference} unknown to repository {name}",
+        detail={"name": name.text, "reference": str(reference)},
+    )

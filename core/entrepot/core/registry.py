@@ -1,0 +1,94 @@
+"""The registry: one driver, and everything a request may ask of the content on it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import AsyncGenerator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from entrepot.core.guard import GuardedDriver
+
+from entrepot.core import catalogue
+from entrepot.core.blobs import Blobs
+from entrepot.core.cache import ContentCache
+from entrepot.core.driver import Driver
+from entrepot.core.manifest import Manifest
+from entrepot.core.manifests import Manifests
+from entrepot.core.names import RepositoryName
+from entrepot.core.referrers import Referrers
+from entrepot.core.tags import Tags
+from entrepot.core.uploads import Uploads
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the configuration says of content. Sizes are bytes."""
+
+    delete: bool = False
+    verify_references: bool = True
+    urls_allow: tuple[re.Pattern[str], ...] = ()
+    urls_deny: tuple[re.Pattern[str], ...] = ()
+    manifest_cache: int = 32 * MIB
+    blob_cache: int = 32 * MIB
+    largest_cached_blob: int = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Shared by all requests of one event loop; made by `open_registry`."""
+
+    driver: Driver
+    rules: Rules
+    threads: Executor
+    manifests: ContentCache[Manifest] = field(init=False)
+    blobs: ContentCache[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        rules = self.rules
+        object.__setattr__(self, "manifests", ContentCache(rules.manifest_cache, 4 * MIB))
+        object.__setattr__(self, "blobs", ContentCache(rules.blob_cache, rules.largest_cached_blob))
+
+    def repository(self, name: RepositoryName) -> Repository:
+        """Makes no request; the repository may not exist yet."""
+        return Repository(self, name)
+
+    def repositories(self, after: str = "") -> AsyncGenerator[str, None]:
+        """Names of the repositories that hold a manifest; see `catalogue.repositories`."""
+        return catalogue.repositories(self.driver, after)
+
+
+class Repository:
+    """One repository's content, by kind."""
+
+    __slots__ = ("blobs", "manifests", "name", "referrers", "tags", "uploads")
+
+    def __init__(self, registry: Registry, name: RepositoryName) -> None:
+        self.name = name
+        self.blobs = Blobs(registry.driver, name, registry.blobs, registry.threads)
+        self.tags = Tags(registry.driver, name)
+        self.referrers = Referrers(registry.driver, name, self.tags)
+        self.uploads = Uploads(registry.driver, name, self.blobs, registry.threads)
+        self.manifests = Manifests(
+            registry.driver,
+            name,
+            self.blobs,
+            self.tags,
+            self.referrers,
+            registry.manifests,
+            registry.rules,
+        )
+
+
+@asynccontextmanager
+async def open_registry(driver: Driver, rules: Rules) -> AsyncGenerator[Registry, None]:
+    """A registry over an open driver; its threads end with the context."""
+    threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="hash")
+    try:
+        yield Registry(GuardedDriver(driver), rules, threads)
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
