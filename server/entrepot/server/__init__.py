@@ -1,0 +1,1 @@
+"""The registry over HTTP: the Starlette application, its server and the command line."""

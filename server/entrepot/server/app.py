@@ -1,0 +1,80 @@
+"""The ASGI application factory: a configuration becomes a Starlette application."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+
+from entrepot.core.configuration import Configuration, driver_options, load
+from entrepot.core.plugins import Plugins, disabled_by, load_plugins
+from entrepot.core.registry import Rules, open_registry
+from entrepot.server.application import Api
+from entrepot.server.call import Limits
+from entrepot.server.urls import Urls
+
+CONFIGURATION_PATH = "REGISTRY_CONFIGURATION_PATH"
+"""The environment variable that names the configuration file, as in Distribution."""
+
+
+def create_app(
+    configuration: Configuration | None = None, plugins: Plugins | None = None
+) -> Starlette:
+    """An application that serves the registry API on any ASGI server.
+
+    Without a configuration, it is loaded as `entrepot serve` does: from the file that
+    REGISTRY_CONFIGURATION_PATH names, if any, and from `REGISTRY_*` variables. The storage
+    driver is opened in the application's lifespan. Mounted in another application, whose
+    server runs only the outer lifespan, enter `app.router.lifespan_context(app)` there.
+
+    Raises ConfigurationError: with every mistake of the configuration.
+    """
+    if configuration is None:
+        configuration = load(os.environ.get(CONFIGURATION_PATH), os.environ).configuration
+    if plugins is None:
+        plugins = load_plugins(disabled_by(os.environ))
+    storage = configuration.storage
+    registered = plugins.driver(storage.driver)
+    options = driver_options(storage, registered.options)
+    api = Api(_urls(configuration), _limits(configuration), configuration.http.headers)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None, None]:
+        async with (
+            registered.open_driver(options) as driver,
+            open_registry(driver, _rules(configuration)) as registry,
+        ):
+            api.registry = registry
+            yield
+            api.registry = None
+
+    app = Starlette(lifespan=lifespan)
+    app.router.default = api
+    return app
+
+
+def _urls(configuration: Configuration) -> Urls:
+    http = configuration.http
+    return Urls(http.host, http.prefix, http.relativeurls)
+
+
+def _limits(configuration: Configuration) -> Limits:
+    return Limits(
+        idle=configuration.http.idletimeout.seconds,
+        catalogue_entries=configuration.catalog.maxentries,
+        tags=configuration.tags.maxtags,
+    )
+
+
+def _rules(configuration: Configuration) -> Rules:
+    validation = configuration.validation
+    urls = validation.manifests.urls
+    return Rules(
+        delete=configuration.storage.delete.enabled,
+        verify_references=not validation.disabled,
+        urls_allow=tuple(re.compile(pattern) for pattern in urls.allow),
+        urls_deny=tuple(re.compile(pattern) for pattern in urls.deny),
+    )

@@ -1,0 +1,95 @@
+"""The ASGI application of a registry: from a request to its endpoint, from errors to answers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import Message, Receive, Scope, Send
+
+from entrepot.core.registry import Registry
+from entrepot.server import errors, routes
+from entrepot.server.call import Call, Limits
+from entrepot.server.urls import Urls
+
+_LOG = logging.getLogger("entrepot.server")
+_VERSION = (b"docker-distribution-api-version", b"registry/2.0")
+
+
+@dataclass
+class Api:
+    """Answers every path below `urls.prefix`; `registry` is set once its driver is open."""
+
+    urls: Urls
+    limits: Limits
+    headers: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    registry: Registry | None = None
+
+    def __post_init__(self) -> None:
+        self._headers = [_VERSION] + [
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, values in self.headers.items()
+            for value in values
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def sending(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = [*message["headers"], *self._headers]
+            await send(message)
+
+        try:
+            response = await self._answer(scope, receive)
+            await response(scope, receive, sending)
+        except ClientDisconnect:
+            _LOG.info("client left: %s %s", scope["method"], scope["path"])
+        except Exception as error:
+            if started:  # too late to say it: breaking off is what the client can notice
+                raise
+            await errors.answer(error)(scope, receive, sending)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Response:
+        path = self._path(scope)
+        if path == "/":
+            return Response(headers={"Cache-Control": "no-cache"})
+        found = routes.match(path) if path is not None else None
+        if found is None:
+            raise errors.NoEndpointError("no such endpoint: the API is below /v2/")
+        method: str = scope["method"]
+        endpoint = found.route.endpoints.get(method)
+        if endpoint is None:
+            raise errors.MethodError(method, found.route.allowed)
+        if self.registry is None:
+            return PlainTextResponse("starting", 503, {"Retry-After": "1"})
+        return await endpoint(
+            Call(
+                scope,
+                receive,
+                self.registry,
+                self.urls,
+                self.limits,
+                method,
+                found.name,
+                found.reference,
+            )
+        )
+
+    def _path(self, scope: Scope) -> str | None:
+        """The path behind the mount point and the prefix; None if it is elsewhere."""
+        path: str = scope["path"]
+        root: str = scope.get("root_path", "")
+        if root and path.startswith(root):
+            path = path[len(root) :]
+        prefix = self.urls.prefix
+        if prefix != "/" and path != "/":
+            if not path.startswith(prefix):
+                return None
+            path = path[len(prefix) - 1 :]
+        return path

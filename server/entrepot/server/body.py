@@ -1,0 +1,79 @@
+"""Request bodies: pulled piece by piece, gathered to sizes worth a write."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive
+
+from entrepot.core.errors import ManifestTooLargeError, SizeInvalidError
+from entrepot.server.errors import BodyTimeoutError
+
+CHUNK = 1024 * 1024
+"""Bytes to which small pieces are gathered before they are hashed and written."""
+
+_ENOUGH = CHUNK // 4  # a piece of this size goes on as it came, uncopied
+
+
+async def chunks(receive: Receive, idle: float) -> AsyncGenerator[bytes, None]:
+    """The body in chunks of about 1 MiB; holds no more than one of them.
+
+    `idle` is the number of seconds a client may send nothing.
+
+    Raises ClientDisconnect; BodyTimeoutError.
+    """
+    held: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message = await _next(receive, idle)
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        piece: bytes = message.get("body", b"")
+        more = message.get("more_body", False)
+        held.append(piece)
+        size += len(piece)
+        if size >= _ENOUGH and (size >= CHUNK or len(held) == 1 or not more):
+            yield piece if len(held) == 1 else b"".join(held)
+            held, size = [], 0
+    if size:
+        yield b"".join(held)
+
+
+async def exactly(body: AsyncIterator[bytes], size: int) -> AsyncGenerator[bytes, None]:
+    """The same stream. Raises SizeInvalidError: before passing on more than `size` bytes, or
+    at the end if there were fewer.
+    """
+    passed = 0
+    async for chunk in body:
+        passed += len(chunk)
+        if passed > size:
+            raise SizeInvalidError(f"the body has more than the {size} bytes of Content-Range")
+        yield chunk
+    if passed < size:
+        raise SizeInvalidError(f"the body has {passed} bytes, not the {size} of Content-Range")
+
+
+async def whole(receive: Receive, idle: float, limit: int) -> bytes:
+    """A small body in one piece.
+
+    Raises ManifestTooLargeError: when more than `limit` bytes came.
+    """
+    held: list[bytes] = []
+    size = 0
+    async for chunk in chunks(receive, idle):
+        held.append(chunk)
+        size += len(chunk)
+        if size > limit:
+            raise ManifestTooLargeError(f"the manifest is larger than {limit} bytes")
+    return b"".join(held)
+
+
+async def _next(receive: Receive, idle: float) -> Message:
+    try:
+        async with asyncio.timeout(idle):
+            return await receive()
+    except TimeoutError:
+        raise BodyTimeoutError(f"no data came for {idle:g} seconds") from None

@@ -1,0 +1,85 @@
+"""One request on its way through the registry: what the endpoints work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from urllib.parse import parse_qsl
+
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope
+
+from entrepot.core.names import RepositoryName
+from entrepot.core.registry import Registry, Repository
+from entrepot.server.errors import QueryInvalidError
+from entrepot.server.urls import Urls
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the configuration allows a request. `idle` is seconds, the others are counts."""
+
+    idle: float = 300.0
+    catalogue_entries: int = 1000
+    tags: int = 1000
+    tag_parameters: int = 32
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request whose endpoint is known.
+
+    `reference` is what stands last in the path, unparsed: a tag, a digest, an upload's id.
+    """
+
+    scope: Scope
+    receive: Receive
+    registry: Registry
+    urls: Urls
+    limits: Limits
+    method: str
+    name: str = ""
+    reference: str = ""
+
+    @cached_property
+    def repository(self) -> Repository:
+        """Raises NameInvalidError."""
+        return self.registry.repository(RepositoryName.parse(self.name))
+
+    @cached_property
+    def headers(self) -> Headers:
+        return Headers(scope=self.scope)
+
+    @cached_property
+    def query(self) -> list[tuple[str, str]]:
+        raw: bytes = self.scope["query_string"]
+        if not raw:
+            return []
+        try:
+            return parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=100)
+        except ValueError:
+            raise QueryInvalidError("too many query parameters: 100 at most") from None
+
+    def parameter(self, key: str) -> str | None:
+        """A query parameter. Raises QueryInvalidError: if it is given twice with two values."""
+        values = {value for name, value in self.query if name == key}
+        if len(values) > 1:
+            raise QueryInvalidError(f"query parameter {key} is given more than once")
+        return values.pop() if values else None
+
+    def locate(self, path: str) -> str:
+        """A path below `/v2/` as this client can reach it."""
+        return self.urls.locate(self.scope, f"/v2/{path}")
+
+    @property
+    def content_length(self) -> int | None:
+        """The announced size of the body; None if it comes chunked."""
+        length = self.headers.get("content-length")
+        if length is not None and length.isdecimal():
+            return int(length)
+        return None if "transfer-encoding" in self.headers or self._framed else 0
+
+    @property
+    def _framed(self) -> bool:
+        """HTTP/2 bodies have no length of their own and need no header to be there."""
+        return not self.scope.get("http_version", "1.1").startswith("1")

@@ -1,0 +1,42 @@
+"""The command line: one module for each group of commands."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as installed_version
+from typing import Annotated
+
+import typer
+
+from entrepot.server.cli import configuration, plugins, serve
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="An OCI and Docker registry whose storage is plug-ins.",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(serve.serve)
+app.add_typer(configuration.app, name="config")
+app.command(name="plugins")(plugins.list_plugins)
+app.command(name="drivers")(plugins.list_drivers)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"entrepot {installed_version('entrepot')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", "-v", help="Show the version.", callback=_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Options of every command."""
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    app(prog_name="entrepot")

@@ -1,0 +1,65 @@
+"""`entrepot serve`."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from entrepot.core.configuration import Configuration, driver_options, load
+from entrepot.core.driver import DriverOptions
+from entrepot.core.plugins import disabled_by, load_plugins
+from entrepot.server import serving
+from entrepot.server.app import CONFIGURATION_PATH
+from entrepot.server.cli.reporting import reported, tell
+
+ConfigurationFile = Annotated[
+    Path | None,
+    typer.Argument(
+        envvar=CONFIGURATION_PATH,
+        metavar="[CONFIG]",
+        help="Distribution's config.yml; without it, the filesystem under ./registry-data "
+        "is served on 127.0.0.1:5000.",
+    ),
+]
+
+
+def serve(config: ConfigurationFile = None) -> None:
+    """Serve the registry until it is told to stop.
+
+    REGISTRY_* variables override the file, e.g. REGISTRY_HTTP_ADDR=:5001 or
+    REGISTRY_STORAGE=inmemory.
+    """
+    with reported():
+        if config is not None:
+            os.environ[CONFIGURATION_PATH] = str(config)
+        loaded = load(config, os.environ)
+        tell("warning", loaded.notes)
+        storage = loaded.configuration.storage
+        registered = load_plugins(disabled_by(os.environ)).driver(storage.driver)
+        options = driver_options(storage, registered.options)
+    typer.echo(_greeting(loaded.configuration, options), err=True)
+    try:
+        serving.serve(loaded.configuration)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        tell("error", [f"http.addr: cannot listen on {loaded.configuration.http.addr}: {reason}"])
+        raise typer.Exit(1) from error
+
+
+def _greeting(configuration: Configuration, options: DriverOptions) -> str:
+    where = options.model_dump().get("rootdirectory", "")
+    http = configuration.http
+    address = http.address
+    host = f"{address.host or '127.0.0.1'}:{address.port}" if address else f"unix:{http.addr}"
+    place = f" in {os.path.abspath(where)}" if where else ""
+    return (
+        f"Entrepot {version('entrepot')} listens on {http.addr}\n"
+        f"  storage: {configuration.storage.driver}{place}\n"
+        f"  first push: docker tag IMAGE {host}/demo/image:1 && docker push {host}/demo/image:1\n"
+        f"          or: skopeo copy --dest-tls-verify=false docker-daemon:IMAGE "
+        f"docker://{host}/demo/image:1"
+    )

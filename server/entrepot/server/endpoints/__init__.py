@@ -1,0 +1,1 @@
+"""One module for each kind of resource; a function for each method."""

@@ -1,0 +1,81 @@
+"""Blobs. Source: distribution-spec 1.1, "Pulling blobs", "Deleting Blobs"."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from entrepot.core.blobs import Blob
+from entrepot.core.errors import UnsupportedError
+from entrepot.core.names import Digest
+from entrepot.server import ranges
+from entrepot.server.call import Call
+from entrepot.server.conditions import matches, still_valid
+from entrepot.server.sending import FileResponse, PartsResponse, StreamResponse
+
+_TYPE = "application/octet-stream"
+
+
+async def head(call: Call) -> Response:
+    """Whether a push may skip the blob: answered from the store, never from memory."""
+    digest = Digest.parse(call.reference)
+    blob = await call.repository.blobs.find(digest)
+    headers = _headers(digest)
+    headers["Content-Length"] = str(blob.size)
+    return Response(headers=headers, media_type=_TYPE)
+
+
+async def get(call: Call) -> Response:
+    digest = Digest.parse(call.reference)
+    blob = await call.repository.blobs.get(digest)
+    headers = _headers(digest)
+    if matches(call.headers.get("if-none-match"), str(digest)):
+        return Response(status_code=304, headers=headers)
+    wanted = call.headers.get("range")
+    if wanted is not None and still_valid(call.headers.get("if-range"), str(digest)):
+        return _partial(call, blob, headers, wanted)
+    return _whole(call, blob, headers)
+
+
+async def delete(call: Call) -> Response:
+    digest = Digest.parse(call.reference)
+    if not call.registry.rules.delete:
+        raise UnsupportedError("deleting is off: the operator can set storage.delete.enabled")
+    await call.repository.blobs.delete(digest)
+    return Response(status_code=202)
+
+
+def _headers(digest: Digest) -> dict[str, str]:
+    return {
+        "Docker-Content-Digest": str(digest),
+        "Etag": f'"{digest}"',
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "max-age=31536000",
+    }
+
+
+def _whole(call: Call, blob: Blob, headers: dict[str, str]) -> Response:
+    headers["Content-Length"] = str(blob.size)
+    if blob.content is not None:
+        return Response(blob.content, headers=headers, media_type=_TYPE)
+    path = call.repository.blobs.local_path(blob)
+    if path is not None and "http.response.pathsend" in call.scope.get("extensions", {}):
+        return FileResponse(path, headers, _TYPE)
+    return StreamResponse(call.repository.blobs.read(blob, 0, blob.size), 200, headers, _TYPE)
+
+
+def _partial(call: Call, blob: Blob, headers: dict[str, str], wanted: str) -> Response:
+    try:
+        spans = ranges.parse(wanted, blob.size)
+    except ranges.UnsatisfiableError:
+        headers["Content-Range"] = f"bytes */{blob.size}"
+        return Response(status_code=416, headers=headers)
+    if spans is None:
+        return _whole(call, blob, headers)
+    if len(spans) > 1:
+        return PartsResponse(call.repository.blobs, blob, spans, headers, _TYPE)
+    start, stop = spans[0]
+    headers["Content-Range"] = f"bytes {start}-{stop - 1}/{blob.size}"
+    headers["Content-Length"] = str(stop - start)
+    if blob.content is not None:
+        return Response(blob.content[start:stop], 206, headers, _TYPE)
+    return StreamResponse(call.repository.blobs.read(blob, start, stop), 206, headers, _TYPE)

@@ -1,0 +1,123 @@
+"""Errors as the specification's JSON: one table from class to status."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from typing import Any
+
+from starlette.responses import Response
+
+from entrepot.core import errors as core
+from entrepot.core.errors import ProtocolError, RegistryError, StorageError
+
+_LOG = logging.getLogger("entrepot.server")
+
+
+class NoEndpointError(ProtocolError):
+    """A path that the specification does not have."""
+
+    code = "UNSUPPORTED"
+
+
+class MethodError(ProtocolError):
+    """A method that this endpoint does not have; `allowed` are those it has."""
+
+    code = "UNSUPPORTED"
+
+    def __init__(self, method: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(f"method {method[:20]} is not supported here: {', '.join(allowed)}")
+        self.allowed = allowed
+
+
+class BodyTimeoutError(ProtocolError):
+    """A client that stopped sending in the middle of a body."""
+
+    code = "BLOB_UPLOAD_INVALID"
+
+
+class QueryInvalidError(ProtocolError):
+    """A query parameter that is wrong or contradicts itself."""
+
+    code = "UNSUPPORTED"
+
+
+_STATUS: dict[type[RegistryError], int] = {
+    core.BlobUnknownError: 404,
+    core.BlobUploadInvalidError: 400,
+    core.BlobUploadUnknownError: 404,
+    core.DeniedError: 403,
+    core.DigestInvalidError: 400,
+    core.ManifestBlobUnknownError: 400,
+    core.ManifestInvalidError: 400,
+    core.ManifestTooLargeError: 413,
+    core.ManifestUnknownError: 404,
+    core.NameInvalidError: 400,
+    core.NameUnknownError: 404,
+    core.PaginationNumberInvalidError: 400,
+    core.RangeInvalidError: 416,
+    core.SizeInvalidError: 400,
+    core.TagInvalidError: 400,
+    core.UnsupportedError: 405,
+    NoEndpointError: 404,
+    MethodError: 405,
+    BodyTimeoutError: 408,
+    QueryInvalidError: 400,
+}
+
+
+def document(code: str, message: str, detail: Any = None) -> bytes:
+    """The specification's error body."""
+    error = {"code": code, "message": message}
+    if detail is not None:
+        error["detail"] = detail
+    return json.dumps({"errors": [error]}).encode() + b"\n"
+
+
+def answer(error: Exception) -> Response:
+    """What a client is told of an error; what only an operator may know is logged instead."""
+    if isinstance(error, core.ManifestBlobUnknownError):
+        return _missing_blobs(error)
+    if isinstance(error, ProtocolError):
+        return _protocol(error)
+    if isinstance(error, StorageError):
+        return _storage(error)
+    _LOG.error("unexpected error", exc_info=error)
+    return _response(500, document("UNKNOWN", "unexpected error; the registry's log has the cause"))
+
+
+def _protocol(error: ProtocolError) -> Response:
+    response = _response(_STATUS[type(error)], document(error.code, error.message, error.detail))
+    if isinstance(error, MethodError):
+        response.headers["Allow"] = ", ".join(error.allowed)
+    return response
+
+
+def _missing_blobs(error: core.ManifestBlobUnknownError) -> Response:
+    """One error for each digest, as Distribution gives them."""
+    listed = [
+        {"code": error.code, "message": error.message, "detail": digest}
+        for digest in error.missing[:100]
+    ]
+    return _response(400, json.dumps({"errors": listed}).encode() + b"\n")
+
+
+def _storage(error: StorageError) -> Response:
+    """The store's troubles: logged in full, told in words that hold no key or path."""
+    _LOG.error("storage: %s", error)
+    if isinstance(error, core.FullError):
+        return _response(507, document("UNAVAILABLE", "the registry's storage is full"))
+    if isinstance(error, core.AccessError):
+        told = "the registry's storage refuses access; its log has the cause"
+        return _response(503, document("UNAVAILABLE", told))
+    if isinstance(error, core.KeyInvalidError):
+        return _response(400, document("NAME_INVALID", "the storage cannot hold such a name"))
+    response = _response(503, document("UNAVAILABLE", "the registry's storage does not answer"))
+    retry_after = error.retry_after if isinstance(error, core.UnavailableError) else 1.0
+    response.headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
+    return response
+
+
+def _response(status: int, body: bytes) -> Response:
+    return Response(body, status, media_type="application/json")
