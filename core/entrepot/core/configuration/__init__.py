@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from entrepot.core.configuration.addresses import Address
 from entrepot.core.configuration.durations import Duration
-from entrepot.core.configuration.loading import Loaded, load
+from entrepot.core.configuration.json_schema import schema
+from entrepot.core.configuration.loaded import Loaded
+from entrepot.core.configuration.loading import load
 from entrepot.core.configuration.model import Auth, Configuration, Middleware, Plugged
 from entrepot.core.configuration.model_content import Catalog, Tags, Validation
 from entrepot.core.configuration.model_http import Http, Tls
@@ -39,5 +41,6 @@ __all__ = [
     "driver_options",
     "load",
     "plugged_options",
+    "schema",
     "shown",
 ]

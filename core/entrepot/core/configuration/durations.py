@@ -118,7 +118,7 @@ def _validated(given: object) -> Duration:
     elif isinstance(given, str) or (isinstance(given, int) and not isinstance(given, bool)):
         duration = Duration.parse(str(given))
     else:
-        raise ValueError(_WANTED)
+        raise ValueError(_WANTED)  # noqa: TRY004 - pydantic takes no TypeError for a mistake
     if duration.nanoseconds < 0:
         raise ValueError("a duration of at least 0 is wanted")
     return duration

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from entrepot.core.configuration import resolving, yaml_source
 from entrepot.core.configuration.dialects import spell_out
@@ -21,7 +22,9 @@ _NOT_KEYS = {CONFIGURATION_PATH, "REGISTRY_VERSION"}
 _FILE = "_FILE"
 _SERVICE_LINK = re.compile(
     r"REGISTRY_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?"
-    r"|PORT(?:_[0-9]+_(?:TCP|UDP)(?:_(?:ADDR|PORT|PROTO))?)?)"
+    r"|PORT_[0-9]+_(?:TCP|UDP)(?:_(?:ADDR|PORT|PROTO))?)=.*"
+    r"|REGISTRY_(?:\w+_)?PORT=(?:tcp|udp)://.*",
+    re.DOTALL,
 )
 
 
@@ -33,6 +36,7 @@ class Overriding:
     top: Known
     notes: list[str] = field(default_factory=list[str])
     mistakes: list[str] = field(default_factory=list[str])
+    service_links: list[str] = field(default_factory=list[str])
 
     def apply(self, environ: Mapping[str, str]) -> None:
         """Change the tree as the variables say, shorter names first."""
@@ -41,7 +45,8 @@ class Overriding:
                 self._apply_one(name, environ)
             except ConfigurationError as error:
                 self.mistakes.extend(f"{name}: {mistake}" for mistake in error.mistakes)
-        self._tell_of_service_links(environ)
+        if self.service_links:
+            self.notes.append(_service_links(self.service_links))
 
     def _apply_one(self, name: str, environ: Mapping[str, str]) -> None:
         words = tuple(name.removeprefix(PREFIX).upper().split("_"))
@@ -51,11 +56,14 @@ class Overriding:
             if named is not None and isinstance(named.shape, Leaf):
                 self._apply_content(name, named, environ)
                 return
+        if target is None and _SERVICE_LINK.fullmatch(f"{name}={environ[name]}"):
+            self.service_links.append(name)
+            return
         target = target or resolving.resolve(self.top, self.tree, words)
         if target is not None:
             place(self.tree, target.path, self._value(name, target, environ[name]))
             spell_out(self.tree)
-        elif not _SERVICE_LINK.fullmatch(name):
+        else:
             self.notes.append(_unrecognised(name))
 
     def _apply_content(self, name: str, target: Target, environ: Mapping[str, str]) -> None:
@@ -81,26 +89,17 @@ class Overriding:
             self.notes.append(f"{name}: what follows ' #' is a comment; quote the value to keep it")
         return tree
 
-    def _tell_of_service_links(self, environ: Mapping[str, str]) -> None:
-        names = [name for name in _in_order(environ) if _SERVICE_LINK.fullmatch(name)]
-        unused = [name for name in names if not _is_origin(self.tree, f"environment {name}")]
-        if unused:
-            more = f" and {len(unused) - 1} more" if len(unused) > 1 else ""
-            self.notes.append(
-                f"{unused[0]}{more}: ignored, set by Kubernetes or Docker for a service named "
-                "registry; set `enableServiceLinks: false` to be rid of them"
-            )
-
 
 def _in_order(environ: Mapping[str, str]) -> list[str]:
     return sorted(name for name in environ if name.startswith(PREFIX) and name not in _NOT_KEYS)
 
 
-def _is_origin(tree: Tree, origin: str) -> bool:
-    if tree.origin == origin:
-        return True
-    values = tree.values() if isinstance(tree, Table) else tree if isinstance(tree, Items) else ()
-    return any(_is_origin(value, origin) for value in values)
+def _service_links(names: list[str]) -> str:
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return (
+        f"{names[0]}{more}: ignored, set by Kubernetes or Docker for a service whose name "
+        "begins with 'registry'; set `enableServiceLinks: false` to be rid of them"
+    )
 
 
 def _content(path: str) -> str:
@@ -127,7 +126,7 @@ def names() -> Iterator[str]:
 def place(tree: Table, path: Path, value: Tree) -> None:
     """Put a value at a path, making what is missing above it."""
     at: Tree = tree
-    for key, following in zip(path, path[1:], strict=False):
+    for key, following in pairwise(path):
         under = step(at, key)
         if under is None or is_null(under):
             under = Items(value.origin) if isinstance(following, int) else Table(value.origin)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from entrepot.core.configuration import yaml_source
 from entrepot.core.configuration.dialects import modernise, several, spell_out
 from entrepot.core.configuration.environment import CONFIGURATION_PATH, Overriding
+from entrepot.core.configuration.loaded import Loaded
 from entrepot.core.configuration.mistakes import line, translated
 from entrepot.core.configuration.model import Auth, Configuration
 from entrepot.core.configuration.model_storage import Storage
@@ -28,24 +28,11 @@ _DEFAULT_ADDRESS = "127.0.0.1:5000"
 _DEFAULT = "default"
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A configuration, what should be said about it, and where each value came from.
-
-    `origins` has the dotted path of every value; its places read `file config.yml line 7`,
-    `environment REGISTRY_HTTP_ADDR` or `default`.
-    """
-
-    configuration: Configuration
-    notes: tuple[str, ...]
-    origins: Mapping[str, str]
-
-
 def load(
     path: str | os.PathLike[str] | None,
     environ: Mapping[str, str],
     *,
-    drivers: Mapping[str, type[BaseModel]] | None = None,
+    drivers: Models | None = None,
 ) -> Loaded:
     """Read a file, put the environment over it and check all of it.
 
@@ -59,7 +46,8 @@ def load(
     source = path or environ.get(CONFIGURATION_PATH) or None
     tree, notes = _read(source) if source else (Table(_DEFAULT), [])
     spell_out(tree)
-    overriding = Overriding(tree, _top(drivers or {}), notes)
+    plugged = {Storage.plugged: drivers or {}}
+    overriding = Overriding(tree, Known(Configuration, plugged), notes)
     overriding.apply(environ)
     if not source:
         _fill_in(tree)
@@ -70,10 +58,6 @@ def load(
         raise ConfigurationError(*mistakes)
     notes.extend(noted(configuration, tree))
     return Loaded(configuration, tuple(notes), origins(configuration, tree))
-
-
-def _top(drivers: Models) -> Known:
-    return Known(Configuration, {Storage.plugged: drivers})
 
 
 def _read(source: str | os.PathLike[str]) -> tuple[Table, list[str]]:

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from entrepot.core.configuration.model import Configuration
 from entrepot.core.configuration.shape import Known, known_keys, known_paths, shape_at
-from entrepot.core.configuration.tree import Path, Table, dotted, origin_at
+from entrepot.core.configuration.tree import Path, Scalar, Table, Tree, dotted, origin_at, step
 
 _MOST_SHOWN = 20
 
@@ -48,10 +48,20 @@ def translated(
     """A model's errors about a tree as mistakes; `above` is the path of the tree."""
     found: dict[str, None] = {}
     for details in error.errors(include_url=False, include_input=False):
-        path: Path = tuple(key for key in details["loc"] if key != "[key]")
+        path = _path(details["loc"], tree)
         text = _sentence(details, model, path)
         found[line((*above, *path), text, origin_at(tree, path))] = None
     return list(found)
+
+
+def _path(location: Path, tree: Tree) -> Path:
+    """The part of a model's location that is in the file: no names of alternatives."""
+    at: Tree | None = tree
+    for count, key in enumerate(location):
+        if isinstance(at, Scalar):
+            return location[:count]
+        at = step(at, key)
+    return location
 
 
 def _sentence(details: ErrorDetails, model: type[BaseModel], path: Path) -> str:

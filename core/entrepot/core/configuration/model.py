@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
@@ -51,7 +51,8 @@ class Auth(Section):
     @property
     def parameters(self) -> dict[str, Any]:
         """Its parameters as YAML values, unchecked."""
-        return cast("dict[str, Any]", plain(self.written))
+        values: dict[str, Any] = plain(self.written)
+        return values
 
 
 class Plugged(Section):
@@ -61,7 +62,7 @@ class Plugged(Section):
     """Which."""
     disabled: bool = False
     """Leave it out."""
-    options: Parameters = Table("")
+    options: Parameters = Field(default_factory=lambda: Table(""))
     """Its options."""
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, cast
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -15,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from entrepot.core.configuration.tree import Table, is_null, plain, planted
+from entrepot.core.configuration.tree import Table, is_mapping, is_null, plain, planted
 
 
 class Section(BaseModel):
@@ -36,12 +35,11 @@ class Section(BaseModel):
     def _take_nulls_as_absent(cls, given: Any) -> Any:
         if is_null(given):
             return {}
-        if not isinstance(given, Mapping):
+        if not is_mapping(given):
             return given
-        keys = cast("Mapping[str, Any]", given)
         return {
             key: value
-            for key, value in keys.items()
+            for key, value in given.items()
             if not (is_null(value) and key in cls.model_fields)
         }
 
@@ -68,12 +66,13 @@ def _lower(given: object) -> object:
 def _parameters(given: object) -> Table:
     tree = Table("") if is_null(given) else planted(given, "given")
     if not isinstance(tree, Table):
-        raise ValueError("a section is wanted here; put `key: value` lines below it")
+        raise ValueError("a section is wanted here; put `key: value` lines below it")  # noqa: TRY004
     return tree
 
 
 def _values(given: object) -> dict[str, Any]:
-    return cast("dict[str, Any]", plain(_parameters(given)))
+    values: dict[str, Any] = plain(_parameters(given))
+    return values
 
 
 _OPEN = WithJsonSchema({"type": ["object", "null"]})

@@ -99,7 +99,7 @@ class Catalog(Section):
 class Tags(Section):
     """The list of a repository's tags."""
 
-    maxtags: int = Field(_MOST_ENTRIES, ge=0)
+    maxtags: int = Field(default=_MOST_ENTRIES, ge=0)
     """Most tags of one answer; 0: the default."""
 
     @field_validator("maxtags")

@@ -122,11 +122,11 @@ class Http(Section):
     """How long running requests may go on once the server is told to stop."""
     idletimeout: Duration = Duration.parse("5m")
     """How long a client may send nothing in the middle of a body."""
-    workers: int = Field(1, ge=1)
+    workers: int = Field(default=1, ge=1)
     """Processes that serve."""
     tls: Tls = Tls()
     """Encryption."""
-    headers: Headers = {}
+    headers: Headers = Field(default_factory=dict[str, tuple[str, ...]])
     """Headers put in every answer."""
     debug: Debug = Debug()
     """A second listener, for those who run the registry."""

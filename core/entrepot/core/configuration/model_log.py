@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -60,7 +60,7 @@ class Log(Section):
     """The least important lines that are written."""
     formatter: Literal["text", "json", "logstash"] = "text"
     """Form of a line."""
-    fields: Values = {}
+    fields: Values = Field(default_factory=dict[str, Any])
     """Constant fields of every line."""
     reportcaller: bool = False
     """Name the place in the source in every line."""

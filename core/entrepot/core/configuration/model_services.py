@@ -39,11 +39,11 @@ class Endpoint(Section):
     """Send it nothing."""
     url: WebUrl = ""
     """Where events are posted."""
-    headers: Headers = {}
+    headers: Headers = Field(default_factory=dict[str, tuple[str, ...]])
     """Headers of every request to it."""
     timeout: Duration = _SECOND
     """How long a request may take."""
-    threshold: int = Field(10, ge=0)
+    threshold: int = Field(default=10, ge=0)
     """Failures in a row until it is left alone for `backoff`."""
     backoff: Duration = _SECOND
     """How long it is left alone."""
@@ -99,7 +99,7 @@ class Redis(Section):
     """User name."""
     password: SecretText = ""
     """Password."""
-    db: int = Field(0, ge=0)
+    db: int = Field(default=0, ge=0)
     """Number of the database."""
     protocol: int | None = None
     """Version of the protocol, 2 or 3."""
@@ -168,7 +168,7 @@ class StorageCheck(Section):
     """Look."""
     interval: Duration = _TEN_SECONDS
     """Time between two looks."""
-    threshold: int = Field(0, ge=0)
+    threshold: int = Field(default=0, ge=0)
     """Failures in a row that make the registry unhealthy."""
 
 
@@ -179,7 +179,7 @@ class FileCheck(Section):
     """Its path."""
     interval: Duration = _TEN_SECONDS
     """Time between two looks."""
-    threshold: int = Field(0, ge=0)
+    threshold: int = Field(default=0, ge=0)
     """Not used, by Distribution neither."""
 
 
@@ -188,7 +188,7 @@ class HttpCheck(Section):
 
     uri: WebUrl = ""
     """The URL."""
-    headers: Headers = {}
+    headers: Headers = Field(default_factory=dict[str, tuple[str, ...]])
     """Headers of the request."""
     timeout: Duration | None = None
     """How long the answer may take."""
@@ -196,7 +196,7 @@ class HttpCheck(Section):
     """Time between two requests."""
     statuscode: int = 200
     """The status that it must answer with."""
-    threshold: int = Field(0, ge=0)
+    threshold: int = Field(default=0, ge=0)
     """Failures in a row that make the registry unhealthy."""
 
 
@@ -209,7 +209,7 @@ class TcpCheck(Section):
     """How long connecting may take."""
     interval: Duration = _TEN_SECONDS
     """Time between two connections."""
-    threshold: int = Field(0, ge=0)
+    threshold: int = Field(default=0, ge=0)
     """Failures in a row that make the registry unhealthy."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from pydantic import ConfigDict, Field
 
@@ -68,7 +68,7 @@ class Delete(Section):
 class TagLookup(Section):
     """Looking tags up, many at once."""
 
-    concurrencylimit: int = Field(0, ge=0)
+    concurrencylimit: int = Field(default=0, ge=0)
     """Lookups at a time; 0: as many as there are processors."""
 
 
@@ -106,4 +106,5 @@ class Storage(Section):
     @property
     def parameters(self) -> dict[str, Any]:
         """The driver's parameters as YAML values, unchecked."""
-        return cast("dict[str, Any]", plain(self.written))
+        values: dict[str, Any] = plain(self.written)
+        return values

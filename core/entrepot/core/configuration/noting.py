@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
+from entrepot.core.configuration.durations import Duration
 from entrepot.core.configuration.mistakes import line
 from entrepot.core.configuration.model import Configuration
-from entrepot.core.configuration.tree import Path, Table, origin_at
+from entrepot.core.configuration.tree import (
+    Path,
+    Scalar,
+    Table,
+    Tree,
+    is_list,
+    is_mapping,
+    origin_at,
+)
 
 
-class Row(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Row:
     """A path, whether there is something to say about it, and what."""
 
     path: str
@@ -67,8 +77,32 @@ ROWS = (
 
 
 def noted(configuration: Configuration, tree: Table) -> Iterator[str]:
-    """A note for each row that applies."""
+    """A note for each row that applies, and for each duration that is likely none."""
     for row in ROWS:
         if row.applies(configuration):
             path: Path = tuple(row.path.split("."))
             yield line(path, row.text, origin_at(tree, path))
+    for path, scalar in _scalars(tree, ()):
+        if scalar.isdecimal() and int(scalar) and isinstance(_at(configuration, path), Duration):
+            text = f"{scalar} counts nanoseconds; write {scalar}s if seconds are meant"
+            yield line(path, text, scalar.origin)
+
+
+def _scalars(tree: Tree, path: Path) -> Iterator[tuple[Path, Scalar]]:
+    if isinstance(tree, Scalar):
+        yield path, tree
+        return
+    for key, below in tree.items() if isinstance(tree, Table) else enumerate(tree):
+        yield from _scalars(below, (*path, key))
+
+
+def _at(configuration: Configuration, path: Path) -> object:
+    at: object = configuration
+    for key in path:
+        if is_mapping(at):
+            at = at.get(str(key))
+        elif is_list(at) and isinstance(key, int):
+            at = at[key]
+        else:
+            at = getattr(at, str(key), None)
+    return at

@@ -13,6 +13,7 @@ from entrepot.core.configuration.tree import Path, Scalar, Table, is_null, plain
 from entrepot.core.driver import OptionsT
 from entrepot.core.errors import ConfigurationError
 
+_WANT_TEXT = ("string_type", "literal_error", "enum")
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
@@ -55,7 +56,7 @@ def _as_written(values: Any, tree: Table, error: ValidationError) -> Any:
         found: Any = tree
         for key in details["loc"]:
             found = step(found, key)
-        if isinstance(found, Scalar) and details["type"] == "string_type":
+        if isinstance(found, Scalar) and details["type"] in _WANT_TEXT:
             _put(values, details["loc"], str(found))
     return values
 

@@ -46,7 +46,7 @@ def resolve(shape: Shape, tree: Tree | None, name: Words, *, create: bool = True
     Raises ConfigurationError: if an index leaves a gap, or a value is where a section would
     have to be.
     """
-    return _Resolution(create).at(shape, tree, name, ())
+    return _Resolution(create).at(shape, tree, name, ()) if all(name) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,8 +99,8 @@ def is_secret(field: FieldInfo) -> bool:
 def words(model: type[BaseModel]) -> dict[str, str]:
     """The keys of a section by the words that stand for them in environment variables."""
     found: dict[str, str] = {}
-    for key, field in fields(model).items():
-        found |= {mark.word: key for mark in field.metadata if isinstance(mark, Variable)}
+    for key, one in fields(model).items():
+        found |= {mark.word: key for mark in one.metadata if isinstance(mark, Variable)}
         found[key.upper()] = key
     return found
 
@@ -144,10 +144,10 @@ def known_keys(shape: Shape | None) -> list[str]:
 
 def known_paths(model: type[Section], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """The paths of all keys with a name; an item of a list has the index 0."""
-    for key, field in fields(model).items():
+    for key, one in fields(model).items():
         path = (*above, key)
         yield path
-        shape = field_shape(field)
+        shape = field_shape(one)
         if isinstance(shape, ListOf):
             path, shape = (*path, "0"), shape.item
         if isinstance(shape, Known) and issubclass(shape.model, Section):

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Iterator
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from entrepot.core.configuration.durations import Duration
+from entrepot.core.configuration.loaded import Loaded
 from entrepot.core.configuration.model import Configuration
 from entrepot.core.configuration.shape import is_secret
-from entrepot.core.configuration.tree import Table, dotted, origin_at, plain, step
+from entrepot.core.configuration.tree import (
+    Path,
+    Table,
+    dotted,
+    is_list,
+    is_mapping,
+    origin_at,
+    plain,
+    step,
+)
 
 HIDDEN = "******"
 _DEFAULT = "default"
@@ -24,12 +34,16 @@ _WITHOUT_EFFECT = ("reporting", "compatibility")
 _USER_IN_URL = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 
-def shown(configuration: Configuration) -> dict[str, Any]:
-    """What is in effect, defaults included, in the file's own form; loadable again.
+def shown(loaded: Loaded) -> dict[str, Any]:
+    """What is in effect, defaults included, in the file's own form.
 
     Keys without a value are left out. Values that are secret, or whose key looks like it, and
     users in URLs are `******`.
     """
+    return _effective(loaded.configuration)
+
+
+def _effective(configuration: Configuration) -> dict[str, Any]:
     values = _section(configuration)
     return {key: value for key, value in values.items() if key not in _WITHOUT_EFFECT}
 
@@ -52,18 +66,17 @@ def _value(key: str, value: Any, field: FieldInfo) -> Any:
         return HIDDEN if value else value
     if isinstance(value, BaseModel):
         return _section(value)
-    if isinstance(value, tuple):
-        return [_value(key, one, field) for one in cast("tuple[Any, ...]", value)]
+    if is_list(value):
+        return [_value(key, one, field) for one in value]
     return str(value) if isinstance(value, Duration) else _hidden(key, plain(value))
 
 
 def _hidden(key: str, value: Any) -> Any:
     """A free value with what is secret in it hidden."""
-    if isinstance(value, Mapping):
-        items = cast("Mapping[str, Any]", value).items()
-        return {name: _hidden(name, below) for name, below in items}
-    if isinstance(value, list):
-        return [_hidden(key, one) for one in cast("list[Any]", value)]
+    if is_mapping(value):
+        return {name: _hidden(name, below) for name, below in value.items()}
+    if is_list(value):
+        return [_hidden(key, one) for one in value]
     if value is None or value == "" or isinstance(value, bool):
         return value
     if _SECRET_NAME.search(key.lower().replace("-", "")):
@@ -73,22 +86,18 @@ def _hidden(key: str, value: Any) -> Any:
 
 def origins(configuration: Configuration, tree: Table) -> dict[str, str]:
     """Where each value in effect came from, by dotted path."""
-    return {dotted(path): _origin(tree, path) for path in _paths(shown(configuration), ())}
+    return {dotted(path): _origin(tree, path) for path in _paths(_effective(configuration), ())}
 
 
-def _paths(value: Any, above: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
-    items: Any = ()
-    if isinstance(value, dict):
-        items = cast("dict[str, Any]", value).items()
-    elif isinstance(value, list):
-        items = enumerate(cast("list[Any]", value))
-    else:
+def _paths(value: Any, above: Path) -> Iterator[Path]:
+    if not (is_mapping(value) or is_list(value)):
         yield above
-    for key, below in items:
+        return
+    for key, below in value.items() if is_mapping(value) else enumerate(value):
         yield from _paths(below, (*above, key))
 
 
-def _origin(tree: Table, path: tuple[str | int, ...]) -> str:
+def _origin(tree: Table, path: Path) -> str:
     at: Any = tree
     for key in path:
         at = step(at, key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias, TypeGuard
 
 Path: TypeAlias = tuple[str | int, ...]
 """The way from the top of the file to a value: keys of sections, indexes of lists."""
@@ -21,7 +21,7 @@ class Scalar(str):
     origin: str
     value: Any
 
-    def __new__(cls, text: str, value: Any, origin: str) -> Scalar:
+    def __new__(cls, text: str, value: Any, origin: str) -> Self:
         self = super().__new__(cls, text)
         self.value = value
         self.origin = origin
@@ -52,26 +52,32 @@ def is_null(tree: object) -> bool:
     return tree is None or (isinstance(tree, Scalar) and tree.value is None)
 
 
-def plain(tree: Any) -> Any:
+def is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
+    return isinstance(value, Mapping)
+
+
+def is_list(value: object) -> TypeGuard[Sequence[Any]]:
+    """Whether it is a list or the like; text is none."""
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def plain(tree: object) -> Any:
     """The values alone, as dictionaries, lists, text, numbers, booleans and None."""
     if isinstance(tree, Scalar):
         return tree.value
-    if isinstance(tree, Mapping):
-        return {str(key): plain(value) for key, value in tree.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    if isinstance(tree, Sequence) and not isinstance(tree, str | bytes):
-        return [plain(value) for value in tree]  # pyright: ignore[reportUnknownVariableType]
-    return tree
+    if is_mapping(tree):
+        return {str(key): plain(value) for key, value in tree.items()}
+    return [plain(value) for value in tree] if is_list(tree) else tree
 
 
-def planted(value: Any, origin: str) -> Tree:
+def planted(value: object, origin: str) -> Tree:
     """The tree of plain values, all from one place."""
     if isinstance(value, Scalar | Table | Items):
         return value
-    if isinstance(value, Mapping):
-        items = ((str(key), planted(below, origin)) for key, below in value.items())  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        return Table(origin, items)
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return Items(origin, (planted(below, origin) for below in value))  # pyright: ignore[reportUnknownVariableType]
+    if is_mapping(value):
+        return Table(origin, ((str(key), planted(below, origin)) for key, below in value.items()))
+    if is_list(value):
+        return Items(origin, (planted(below, origin) for below in value))
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return Scalar("" if value is None else text, value, origin)
 

@@ -6,7 +6,7 @@ One row each: take the row away with the work that makes it available.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from entrepot.core.configuration.mistakes import line
 from entrepot.core.configuration.model import Configuration
@@ -14,7 +14,8 @@ from entrepot.core.configuration.model_http import Tls
 from entrepot.core.configuration.tree import Path, Table, origin_at
 
 
-class Row(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Row:
     """A path, whether a configuration asks for what it stands for, and what to do then."""
 
     path: str

@@ -44,8 +44,6 @@ def parse(text: str, origin: Callable[[int], str]) -> tuple[Tree, list[str]]:
     except yaml.YAMLError as error:
         where = f" at character {position}" if (position := getattr(error, "position", 0)) else ""
         raise ConfigurationError(f"not YAML: a character that it forbids{where}") from None
-    finally:
-        loader.dispose()
 
 
 def _problem(error: yaml.MarkedYAMLError) -> str:
@@ -65,7 +63,7 @@ class _Loader(yaml.SafeLoader):
     def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
         if kind is yaml.ScalarNode and implicit[0]:
             return _TAG + _tag(value)
-        return super().resolve(kind, value, implicit)
+        return super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 
 def _tag(text: str) -> str:

@@ -1,0 +1,57 @@
+"""The configuration's JSON Schema, for editors and for `entrepot config schema`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from entrepot.core.configuration.model import Configuration
+from entrepot.core.configuration.shape import Models
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def schema(drivers: Models | None = None) -> dict[str, Any]:
+    """JSON Schema of `config.yml`; with `drivers`, their sections by name are in it, too.
+
+    It describes what is written, so a file that it accepts can still be refused: whether
+    there is exactly one driver, for one, is not in it.
+    """
+    models = dict(drivers or {})
+    wanted: list[tuple[type[BaseModel], Literal["validation"]]] = [(Configuration, "validation")]
+    wanted.extend((model, "validation") for model in models.values())
+    references, top = models_json_schema(wanted)
+    parts: dict[str, Any] = top["$defs"]
+    whole: dict[str, Any] = parts.pop(_name(references[Configuration, "validation"]))
+    keys: dict[str, Any] = whole["properties"]
+    keys["version"] |= {"enum": ["0.1", 0.1]}
+    keys["version"].pop("const", None)
+    for name, model in models.items():
+        section = {"anyOf": [references[model, "validation"], {"type": "null"}]}
+        parts["Storage"]["properties"][name] = section
+    for name in ("storage", "auth"):
+        keys[name] = _or_name(keys[name])
+    for part in (whole, *parts.values()):
+        _without_section_defaults(part.get("properties", {}))
+    head = {"$schema": _DIALECT, "title": "Entrepot configuration"}
+    return {**whole, **head, "required": ["version"], "$defs": parts}
+
+
+def _without_section_defaults(keys: dict[str, Any]) -> None:
+    """A section's own keys have their defaults; its whole default would repeat them."""
+    for key in keys.values():
+        if isinstance(key.get("default"), dict):
+            del key["default"]
+
+
+def _name(reference: dict[str, Any]) -> str:
+    return str(reference["$ref"]).rsplit("/", 1)[-1]
+
+
+def _or_name(key: dict[str, Any]) -> dict[str, Any]:
+    """A section that may be the mere name of what it chooses."""
+    section = {"$ref": key["$ref"]}
+    rest = {name: value for name, value in key.items() if name != "$ref"}
+    return {**rest, "anyOf": [section, {"type": "string"}]}
