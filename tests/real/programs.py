@@ -37,6 +37,7 @@ def clean_environment() -> dict[str, str]:
 
 def environment(home: Path) -> dict[str, str]:
     """The environment of a client: no credentials or settings but those under `home`."""
+    (home / "auth.json").write_text("{}")
     return clean_environment() | {
         "HOME": str(home),
         "DOCKER_CONFIG": str(home),

@@ -85,7 +85,8 @@ class Registry:
         """Read all that a reference needs and hash it: digests of manifests and of blobs."""
         answer = self.manifest(repository, reference)
         assert answer.status_code == 200, f"{reference}: {answer.status_code} {answer.text}"
-        manifests, blobs = {hexadecimal(answer.content)}, set[str]()
+        algorithm = reference.partition(":")[0] if ":" in reference else "sha256"
+        manifests, blobs = {hexadecimal(answer.content, algorithm)}, set[str]()
         if ":" in reference:
             assert manifests == {reference}
         body = cast("Manifest", json.loads(answer.content))
