@@ -82,6 +82,7 @@ GO = (
     ),
     GoProgram("crane", "github.com/google/go-containerregistry", "/cmd/crane", "client"),
     GoProgram("oras", "oras.land/oras", "/cmd/oras", "client: artifacts and referrers"),
+    GoProgram("helm", "helm.sh/helm/v4", "/cmd/helm", "client: charts"),
     GoProgram("regctl", "github.com/regclient/regclient", "/cmd/regctl", "client: chunked uploads"),
 )
 PURPOSES = {each.name: each.purpose for each in (*DEBIAN, *GO)}
