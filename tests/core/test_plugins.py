@@ -19,18 +19,24 @@ class Options(DriverOptions):
 
 
 @asynccontextmanager
-async def open_nothing(options: Options) -> AsyncGenerator[Driver, None]:
+async def open_nothing(_: Options) -> AsyncGenerator[Driver, None]:
     raise NotImplementedError
     yield
 
 
-def plugin(*names: str, aliases: tuple[str, ...] = ()) -> types.SimpleNamespace:
+def plugin(*names: str, aliases: tuple[str, ...] = ()) -> object:
     @hookimpl
     def register_drivers(register: RegisterDriver) -> None:
         for name in names:
             register(name, open_nothing, Options, aliases=aliases)
 
-    return types.SimpleNamespace(register_drivers=register_drivers)
+    return module(register_drivers=register_drivers)
+
+
+def module(**functions: object) -> object:
+    made = types.ModuleType("plugin")
+    vars(made).update(functions)
+    return made
 
 
 def test_driver_found_by_name_and_alias() -> None:
@@ -69,7 +75,7 @@ def test_misspelt_hook_is_named() -> None:
     def register_driver(register: RegisterDriver) -> None: ...
 
     plugins = Plugins()
-    plugins.add(types.SimpleNamespace(register_driver=register_driver), "one")
+    plugins.add(module(register_driver=register_driver), "one")
 
     assert "register_driver" in plugins.plugins[0].problem
 
