@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -36,8 +36,8 @@ class Driver(ABC):
     `StorageError` kinds only and lets `CancelledError` through.
     """
 
-    exclusive_create: ClassVar[bool] = True
-    """False for a backend on which two `write(create=True)` may both win.
+    exclusive_create: bool = True
+    """False, of a class or an instance: two `write(create=True)` may both win there.
 
     What needs one winner (online deletion) then refuses, naming this as the reason.
     """

@@ -1,0 +1,33 @@
+"""What driver authors test with: a conformance suite, and a driver that fails on cue.
+
+Needs pytest and anyio, which the registry itself does not.
+"""
+
+import pytest
+
+# pytest rewrites assertions of test modules and pytest plug-ins only, and skips plug-ins in
+# a namespace package; without this the suite's failures would show no values.
+pytest.register_assert_rewrite(
+    *(
+        f"entrepot.core.testing.{module}"
+        for module in (
+            "material",
+            "suite",
+            "suite_committing",
+            "suite_copying",
+            "suite_creating",
+            "suite_deleting",
+            "suite_reading",
+            "suite_scanning",
+            "suite_serving",
+            "suite_sharing",
+            "suite_uploading",
+            "suite_writing",
+        )
+    )
+)
+
+from entrepot.core.testing.faults import Fault, FaultyDriver, Hang  # noqa: E402
+from entrepot.core.testing.suite import DriverSuite, Opening  # noqa: E402
+
+__all__ = ["DriverSuite", "Fault", "FaultyDriver", "Hang", "Opening"]
