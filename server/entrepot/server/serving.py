@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from entrepot.core.configuration import Configuration, load
 from entrepot.server.app import CONFIGURATION_PATH, create_app
 from entrepot.server.body import CHUNK
+from entrepot.server.listening import free_address, free_path
 from entrepot.server.logs import AccessLog, set_up_logging
 
 _LOG = logging.getLogger("entrepot.server")
@@ -50,11 +51,7 @@ def serve(configuration: Configuration) -> None:
 
 def _arguments(configuration: Configuration) -> dict[str, Any]:
     http = configuration.http
-    address = http.address
-    where: dict[str, Any] = {"uds": Path(http.addr)}
-    if address is not None:
-        where = {"address": address.host or "0.0.0.0", "port": address.port}  # noqa: S104
-    return where | {
+    return _where(configuration) | {
         "target": "entrepot.server.serving:worker",
         "factory": True,
         "interface": Interfaces.ASGI,
@@ -70,6 +67,15 @@ def _arguments(configuration: Configuration) -> dict[str, Any]:
         "log_level": LogLevels.warning,
         "log_access": False,
     }
+
+
+def _where(configuration: Configuration) -> dict[str, Any]:
+    address = configuration.http.address
+    if address is None:
+        free_path(configuration.http.addr)
+        return {"uds": Path(configuration.http.addr)}
+    host, port = free_address(address)
+    return {"address": host, "port": port}
 
 
 def brief_lifespan(app: ASGIApp) -> ASGIApp:

@@ -1,0 +1,43 @@
+"""Where to listen, tried before the server is started, so that a mistake has a message."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+
+from entrepot.core.configuration import Address
+
+
+def free_address(address: Address) -> tuple[str, int]:
+    """Host and port that can be listened on; port 0 becomes a free one.
+
+    Raises OSError: if it is in use, not ours or not allowed.
+    """
+    host = address.host or "0.0.0.0"  # noqa: S104 - it is what `:5000` means
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, address.port))
+        port: int = probe.getsockname()[1]
+    return host, port
+
+
+def free_path(path: str) -> None:
+    """Remove a socket that a server killed earlier left at this path.
+
+    Raises OSError: if somebody listens there, or something else than a socket is there.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise FileExistsError(17, "something that is no socket is there", path)
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+            return
+    raise OSError(98, "a server listens there", path)
