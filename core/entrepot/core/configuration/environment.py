@@ -112,7 +112,7 @@ def _content(path: str) -> str:
 
 
 def _unrecognised(name: str) -> str:
-    meant = nearest(name, names())
+    meant = nearest(name, names(), likeness=0.8)
     hint = f"; did you mean {meant}?" if meant else ""
     return f"{name}: unrecognised environment variable, ignored{hint}"
 

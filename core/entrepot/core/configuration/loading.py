@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import ValidationError
 
@@ -15,6 +15,7 @@ from entrepot.core.configuration.mistakes import line, translated
 from entrepot.core.configuration.model import Auth, Configuration
 from entrepot.core.configuration.model_storage import Storage
 from entrepot.core.configuration.noting import noted
+from entrepot.core.configuration.options import plugged_options
 from entrepot.core.configuration.shape import Known, Models, fields
 from entrepot.core.configuration.showing import origins
 from entrepot.core.configuration.tree import Table, Tree, is_null, planted, step
@@ -38,8 +39,8 @@ def load(
 
     Without a path, REGISTRY_CONFIGURATION_PATH names the file; without that there is none,
     and the registry stores under ./registry-data and listens on 127.0.0.1:5000. `drivers`
-    are the options models of the installed drivers: with them, variables find keys that
-    contain `_`.
+    are the options models of the installed drivers by name: with them, variables find keys
+    that contain `_`, and the driver's section is checked with the rest.
 
     Raises ConfigurationError: with every mistake, each in one line with its path.
     """
@@ -52,9 +53,8 @@ def load(
     if not source:
         _fill_in(tree)
     notes.extend(modernise(tree))
-    configuration, mistakes = _checked(tree)
-    mistakes = [*overriding.mistakes, *mistakes]
-    if configuration is None or mistakes:
+    configuration, mistakes = _checked(tree, drivers or {})
+    if mistakes := [*overriding.mistakes, *mistakes]:
         raise ConfigurationError(*mistakes)
     notes.extend(noted(configuration, tree))
     return Loaded(configuration, tuple(notes), origins(configuration, tree))
@@ -101,24 +101,31 @@ def _drivers_in(storage: Table) -> list[str]:
     return [key for key in storage if key not in fields(Storage)]
 
 
-def _checked(tree: Table) -> tuple[Configuration | None, list[str]]:
-    """The configuration of a tree, None if it has none, and all mistakes in it."""
+def _checked(tree: Table, drivers: Models) -> tuple[Configuration, list[str]]:
+    """The configuration of a tree, as far as it has one, and all mistakes in it."""
     mistakes = list(_choice_mistakes(tree))
     if is_null(tree.get("version")):
         mistakes.insert(0, line(("version",), f"missing; write `version: {VERSION}` at the top"))
     try:
-        return _available(Configuration.model_validate(tree), tree, mistakes)
+        sound = Configuration.model_validate(tree)
     except ValidationError as error:
         mistakes.extend(translated(error, Configuration, tree))
         broken = {details["loc"][0] for details in error.errors() if details["loc"]}
-    sound = {key: value for key, value in tree.items() if key not in broken}
-    return _available(Configuration.model_validate(sound), tree, mistakes)
+        kept = {key: value for key, value in tree.items() if key not in broken}
+        sound = Configuration.model_validate(kept)
+    return sound, [*mistakes, *_driver_mistakes(sound, drivers), *refused(sound, tree)]
 
 
-def _available(
-    configuration: Configuration, tree: Table, mistakes: list[str]
-) -> tuple[Configuration, list[str]]:
-    return configuration, [*mistakes, *refused(configuration, tree)]
+def _driver_mistakes(configuration: Configuration, drivers: Models) -> Sequence[str]:
+    options = drivers.get(configuration.storage.driver)
+    if options is None:
+        return ()
+    storage = configuration.storage
+    try:
+        plugged_options(storage.written, options, ("storage", storage.driver))
+    except ConfigurationError as error:
+        return error.mistakes
+    return ()
 
 
 def _choice_mistakes(tree: Table) -> Iterator[str]:

@@ -21,10 +21,10 @@ def line(path: Path, text: str, origin: str = "") -> str:
     return f"{dotted(path)}: {text}" + (f" [{origin}]" if origin else "")
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The known name that was probably meant; "" if none is near."""
+def nearest(name: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
+    """The known name that was probably meant; "" if none is near. `likeness` is at most 1."""
     by_lower = {one.lower(): one for one in known}
-    found = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    found = get_close_matches(name.lower(), by_lower, n=1, cutoff=likeness)
     return by_lower[found[0]] if found else ""
 
 

@@ -108,7 +108,7 @@ class Http(Section):
 
     net: Literal["tcp", "unix"] = "tcp"
     """What `addr` is: a TCP address or the path of a Unix socket."""
-    addr: str = ":5000"
+    addr: str = Field(default=":5000", validate_default=True)
     """Where to listen."""
     prefix: str = "/"
     """Path that every URL of the registry begins with."""
@@ -140,8 +140,8 @@ class Http(Section):
     def _address(cls, text: str, info: ValidationInfo) -> str:
         if info.data.get("net") != "unix":
             Address.parse(text)
-        elif not text:
-            raise ValueError("a path is wanted with `net: unix`; write that of the socket")
+        elif "/" not in text:
+            raise ValueError("a path is wanted with `net: unix`; write it like /run/registry.sock")
         return text
 
     @field_validator("prefix")

@@ -7,7 +7,7 @@ have; of several keys that match, the longest counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -46,7 +46,8 @@ def resolve(shape: Shape, tree: Tree | None, name: Words, *, create: bool = True
     Raises ConfigurationError: if an index leaves a gap, or a value is where a section would
     have to be.
     """
-    return _Resolution(create).at(shape, tree, name, ()) if all(name) else None
+    words_alone = tuple("_".join(name).replace("-", "_").split("_"))
+    return _Resolution(create).at(shape, tree, words_alone, ()) if all(words_alone) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +73,21 @@ class _Resolution:
     def _in_section(
         self, shape: Known, tree: Tree | None, name: Words, path: Path
     ) -> Target | None:
-        keys = words(shape.model)
-        for word, rest in _longest_first(name):
-            if (key := keys.get(word)) is not None:
-                return self._under(shape, tree, key, rest, path)
+        if (found := self._by_key(words(shape.model), shape, tree, name, path)) is not None:
+            return found
         if issubclass(shape.model, Section) and name[0] == shape.model.inlined:
             return self.at(shape, tree, name[1:], path) if name[1:] else None
-        if shape.is_open:
-            return self._in_free(shape, tree, name, path)
+        return self._in_free(shape, tree, name, path) if shape.is_open else None
+
+    def _by_key(
+        self, keys: Mapping[str, str], shape: Shape, tree: Tree | None, name: Words, path: Path
+    ) -> Target | None:
+        """The first that fits, of keys that match the beginning of a name, the longest first."""
+        for count in range(len(name), 0, -1):
+            key = keys.get("_".join(name[:count]))
+            found = self._under(shape, tree, key, name[count:], path) if key is not None else None
+            if found is not None:
+                return found
         return None
 
     def _under(
@@ -105,8 +113,7 @@ class _Resolution:
         rest: Words = ()
         if isinstance(shape.value, ListOf) and len(name) > 1 and name[-1].isdigit():
             name, rest = name[:-1], name[-1:]
-        existing = _by_word(list(tree) if isinstance(tree, Table) else [])
-        key = existing.get("_".join(name)) or "-".join(name).lower()
+        key = _by_word(tree).get("_".join(name)) or "-".join(name).lower()
         return self._under(shape, tree, key, rest, path)
 
     def _in_free(
@@ -115,20 +122,20 @@ class _Resolution:
         if isinstance(tree, Items) and isinstance(shape, Free):
             return self._in_list(shape, tree, name, path)
         if isinstance(tree, Scalar) and not is_null(tree):
-            raise ConfigurationError("there is a value where a section is needed; remove one")
-        keys = _by_word([*known_keys(shape), *(tree if isinstance(tree, Table) else ())])
-        for word, rest in _longest_first(name):
-            if (key := keys.get(word)) is not None:
-                return self._under(shape, tree, key, rest, path)
+            return self._blocked()
+        keys = {**_by_word(known_keys(shape)), **_by_word(tree)}
+        if (found := self._by_key(keys, shape, tree, name, path)) is not None:
+            return found
         if not self.create:
             return None
         return self._under(shape, tree, name[0].lower(), name[1:], path)
 
+    def _blocked(self) -> None:
+        if self.create:
+            raise ConfigurationError("there is a value where a section is needed; remove one")
 
-def _by_word(keys: list[str]) -> Mapping[str, str]:
-    return {key.upper().replace("-", "_"): key for key in keys}
 
-
-def _longest_first(name: Words) -> Iterator[tuple[str, Words]]:
-    for count in range(len(name), 0, -1):
-        yield "_".join(name[:count]), name[count:]
+def _by_word(keys: Tree | list[str] | None) -> Mapping[str, str]:
+    """Keys by the words for them, which cannot have dashes everywhere."""
+    written = keys if isinstance(keys, Table | list) else ()
+    return {str(key).upper().replace("-", "_"): str(key) for key in written}

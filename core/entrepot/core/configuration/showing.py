@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from entrepot.core.configuration.durations import Duration
 from entrepot.core.configuration.loaded import Loaded
 from entrepot.core.configuration.model import Configuration
-from entrepot.core.configuration.shape import is_secret
+from entrepot.core.configuration.shape import Models, fields, is_secret
 from entrepot.core.configuration.tree import (
     Path,
     Table,
@@ -34,13 +34,19 @@ _WITHOUT_EFFECT = ("reporting", "compatibility")
 _USER_IN_URL = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 
-def shown(loaded: Loaded) -> dict[str, Any]:
+def shown(loaded: Loaded, drivers: Models | None = None) -> dict[str, Any]:
     """What is in effect, defaults included, in the file's own form.
 
     Keys without a value are left out. Values that are secret, or whose key looks like it, and
-    users in URLs are `******`.
+    users in URLs are `******`; with the options models of `drivers`, so are their secrets.
     """
-    return _effective(loaded.configuration)
+    values = _effective(loaded.configuration)
+    driver = loaded.configuration.storage.driver
+    options = (drivers or {}).get(driver)
+    for key, field in fields(options).items() if options else ():
+        if is_secret(field) and values["storage"][driver].get(key):
+            values["storage"][driver][key] = HIDDEN
+    return values
 
 
 def _effective(configuration: Configuration) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class Row:
 
 
 def _speaks_tls(tls: Tls) -> bool:
-    return bool(tls.certificate or tls.key or tls.clientcas)
+    return bool(tls.certificate or tls.key)
 
 
 def _asks_letsencrypt(tls: Tls) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import yaml
+from yaml.reader import ReaderError
 
 from entrepot.core.configuration.tree import Items, Scalar, Table, Tree
 from entrepot.core.errors import ConfigurationError
@@ -31,8 +32,8 @@ def parse(text: str, origin: Callable[[int], str]) -> tuple[Tree, list[str]]:
 
     Raises ConfigurationError: if it is not YAML; no text of the document is repeated.
     """
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
             return Scalar("", None, origin(1)), []
@@ -41,9 +42,11 @@ def parse(text: str, origin: Callable[[int], str]) -> tuple[Tree, list[str]]:
         mark = error.problem_mark or error.context_mark
         where = f" [{origin(mark.line + 1)}]" if mark else ""
         raise ConfigurationError(f"not YAML: {_problem(error)}{where}") from None
-    except yaml.YAMLError as error:
-        where = f" at character {position}" if (position := getattr(error, "position", 0)) else ""
-        raise ConfigurationError(f"not YAML: a character that it forbids{where}") from None
+    except ReaderError as error:
+        where = origin(text.count("\n", 0, error.position) + 1)
+        raise ConfigurationError(f"not YAML: a character that it forbids [{where}]") from None
+    except RecursionError:
+        raise ConfigurationError(f"not usable: nested too deeply [{origin(1)}]") from None
 
 
 def _problem(error: yaml.MarkedYAMLError) -> str:

@@ -1,0 +1,476 @@
+"""`REGISTRY_*` variables: Distribution's names and ours, over any file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from entrepot.core.configuration import Configuration, Loaded, load
+from entrepot.core.configuration.environment import names, place
+from entrepot.core.configuration.resolving import resolve
+from entrepot.core.configuration.shape import Known
+from entrepot.core.configuration.tree import Scalar, Table, step
+from entrepot.core.driver import DriverOptions
+from entrepot.core.errors import ConfigurationError
+
+Load = Callable[..., Loaded]
+Refuse = Callable[..., tuple[str, ...]]
+
+HEAD = "version: 0.1\nstorage: inmemory\n"
+
+
+class AzureOptions(DriverOptions):
+    """Options with underscores in their names, as Distribution's azure driver has them."""
+
+    container: str
+    max_retries: int = 5
+    key_file: str = ""
+
+
+def at(value: Any, path: str) -> Any:
+    for key in path.split("."):
+        value = value[int(key)] if isinstance(value, tuple) else getattr(value, key)
+    return value
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "path", "wanted"),
+    [
+        ("HTTP_ADDR", ":5001", "http.addr", ":5001"),
+        ("HTTP_ADDR", "[::1]:5001", "http.addr", "[::1]:5001"),
+        ("HTTP_SECRET", "0123", "http.secret", "0123"),
+        ("HTTP_SECRET", "'0123'", "http.secret", "0123"),
+        ("HTTP_SECRET", "a: b", "http.secret", "a: b"),
+        ("HTTP_SECRET", "*star", "http.secret", "*star"),
+        ("HTTP_SECRET", "{open", "http.secret", "{open"),
+        ("HTTP_SECRET", "[a]", "http.secret", "[a]"),
+        ("HTTP_RELATIVEURLS", "true", "http.relativeurls", True),
+        ("HTTP_RELATIVEURLS", "y", "http.relativeurls", True),
+        ("HTTP", "{relativeurls: on, workers: 2}", "http.workers", 2),
+        ("HTTP_TLS_CLIENTCAS_0", "/ca.pem", "http.tls.clientcas", ("/ca.pem",)),
+        ("HTTP_TLS_CIPHERSUITES", "[a, b]", "http.tls.ciphersuites", ("a", "b")),
+        ("LOG_LEVEL", "debug", "log.level", "debug"),
+        ("LOG_FIELDS_SERVICE", "registry", "log.fields", {"service": "registry"}),
+        ("LOG_FIELDS", "{A: 1}", "log.fields", {"A": 1}),
+        ("LOG_ACCESSLOG_DISABLED", "true", "log.accesslog.disabled", True),
+        ("STORAGE_DELETE_ENABLED", "true", "storage.delete.enabled", True),
+        ("STORAGE_DELETE", "{enabled: true}", "storage.delete.enabled", True),
+        ("STORAGE_TAG_CONCURRENCYLIMIT", "5", "storage.tag.concurrencylimit", 5),
+        ("STORAGE_CACHE_BLOBDESCRIPTOR", "inmemory", "storage.cache.blobdescriptor", "inmemory"),
+        ("CATALOG_MAXENTRIES", "7", "catalog.maxentries", 7),
+        ("VALIDATION_MANIFESTS_URLS_ALLOW_0", "^https://", "validation.manifests.urls.allow",
+         ("^https://",)),
+        ("NOTIFICATIONS_EVENTS_INCLUDEREFERENCES", "true",
+         "notifications.events.includereferences", True),
+        ("NOTIFICATIONS_EVENTCONFIG_INCLUDEREFERENCES", "true",
+         "notifications.events.includereferences", True),
+        ("NOTIFICATIONS_ENDPOINTS_0_DISABLED", "true", "notifications.endpoints.0.disabled", True),
+        ("NOTIFICATIONS_ENDPOINTS", "[{name: a, disabled: true}]",
+         "notifications.endpoints.0.name", "a"),
+        ("REDIS_ADDRS", "[a:1, b:2]", "redis.addrs", ("a:1", "b:2")),
+        ("REDIS_OPTIONS_ADDRS", "[a:1]", "redis.addrs", ("a:1",)),
+        ("REDIS_TLS_ROOTCAS_0", "/ca", "redis.tls.rootcas", ("/ca",)),
+        ("HEALTH_STORAGEDRIVER_THRESHOLD", "3", "health.storagedriver.threshold", 3),
+        ("COMPATIBILITY_SCHEMA1_TRUSTKEY", "/k", "compatibility.schema1.signingkeyfile", "/k"),
+        ("COMPATIBILITY_SCHEMA1_SIGNINGKEYFILE", "/k", "compatibility.schema1.signingkeyfile",
+         "/k"),
+        ("HTTP_HEADERS_X-A", "[b]", "http.headers", {"x-a": ("b",)}),
+        ("HTTP_HEADERS_X_FRAME_OPTIONS", "[DENY]", "http.headers",
+         {"x-frame-options": ("DENY",)}),
+        ("HTTP_HEADERS_X_FRAME_OPTIONS_0", "DENY", "http.headers",
+         {"x-frame-options": ("DENY",)}),
+        ("PROXY_TTL", "24h", "proxy.ttl.seconds", 86400.0),
+        ("PROXY_EXEC_COMMAND", "/bin/c", "proxy.exec.command", "/bin/c"),
+    ],
+)  # fmt: skip
+def test_variable_sets_a_key(
+    loaded: Load, name: str, value: str, path: str, wanted: object
+) -> None:
+    found = loaded(HEAD, {f"REGISTRY_{name}": value})
+
+    assert at(found.configuration, path) == wanted
+    assert not [note for note in found.notes if "unrecognised" in note]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "path"),
+    [
+        ("STORAGE_MAINTENANCE_READONLY_ENABLED", "true", "storage.maintenance.readonly"),
+        ("STORAGE_MAINTENANCE_READONLY", "{enabled: true}", "storage.maintenance.readonly"),
+        ("HEALTH_HTTPCHECKERS_0_URI", "http://a/", "health.http"),
+        ("HEALTH_HTTP_0_URI", "http://a/", "health.http"),
+        ("HEALTH_FILECHECKERS_0_FILE", "/f", "health.file"),
+        ("HEALTH_FILE_0_FILE", "/f", "health.file"),
+        ("HEALTH_FILE", "[{file: /f}]", "health.file"),
+        ("HEALTH_TCPCHECKERS_0_ADDR", "a:1", "health.tcp"),
+        ("LOG_HOOKS_0_MAILOPTIONS_FROM", "a@b", "log.hooks"),
+        ("LOG_HOOKS_0_OPTIONS_SMTP_ADDR", "a:25", "log.hooks"),
+        ("AUTH_HTPASSWD_REALM", "r", "auth"),
+        ("AUTH", "htpasswd", "auth"),
+    ],
+)
+def test_variable_sets_what_is_not_available(
+    refused: Refuse, name: str, value: str, path: str
+) -> None:
+    mistakes = refused(HEAD, {f"REGISTRY_{name}": value})
+
+    assert len(mistakes) == 1
+    assert mistakes[0].startswith(f"{path}: not available yet; ")
+    assert mistakes[0].endswith(f" [environment REGISTRY_{name}]")
+
+
+def test_readonly_in_the_file_is_overridden(loaded: Load) -> None:
+    text = "version: 0.1\nstorage: {inmemory: , maintenance: {readonly: {enabled: true}}}\n"
+
+    storage = loaded(text, {"REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED": "false"})
+
+    assert storage.configuration.storage.maintenance.readonly.enabled is False
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "driver", "parameters"),
+    [
+        ("{filesystem: {rootdirectory: /a, maxthreads: 50}}",
+         {"_FILESYSTEM_ROOTDIRECTORY": "/x"},
+         "filesystem", {"rootdirectory": "/x", "maxthreads": 50}),
+        ("{filesystem: }", {"_FILESYSTEM_ROOTDIRECTORY": "/x"},
+         "filesystem", {"rootdirectory": "/x"}),
+        ("filesystem", {"_FILESYSTEM_ROOTDIRECTORY": "/x"},
+         "filesystem", {"rootdirectory": "/x"}),
+        ("{filesystem: {rootdirectory: /a}}", {"": "s3", "_S3_BUCKET": "b"},
+         "s3", {"bucket": "b"}),
+        ("{filesystem: {rootdirectory: /a}}", {"": "{s3: {bucket: a}}", "_S3_BUCKET": "b"},
+         "s3", {"bucket": "b"}),
+        ("{filesystem: {rootdirectory: /a}}", {"_FILESYSTEM": "{maxthreads: 30}"},
+         "filesystem", {"maxthreads": 30}),
+        ("{s3: {Bucket: a}}", {"_S3_BUCKET": "b"}, "s3", {"Bucket": "b"}),
+        ("{s3: {bucket: a}}", {"_S3_SECURE": "false", "_S3_CHUNKSIZE": "5242880"},
+         "s3", {"bucket": "a", "secure": False, "chunksize": 5242880}),
+        ("{s3: {deep: {Key: {a: 1}}}}", {"_S3_DEEP_KEY_A": "2", "_S3_DEEP_NEW_B": "3"},
+         "s3", {"deep": {"Key": {"a": 2}, "new": {"b": 3}}}),
+        ("{azure: {max_retries: 1}}", {"_AZURE_MAX_RETRIES": "2"}, "azure", {"max_retries": 2}),
+        ("{s3: {list: [a, b]}}", {"_S3_LIST_1": "c", "_S3_LIST_2": "d"},
+         "s3", {"list": ["a", "c", "d"]}),
+        ("{my-driver: {a: 1}}", {"_MY_DRIVER_A": "2"}, "my-driver", {"a": 2}),
+        ("{s3: {secretkey: a}}", {"_S3_SECRETKEY": "a/b+c=="}, "s3", {"secretkey": "a/b+c=="}),
+        ("{s3: {secretkey: a}}", {"_S3_SECRETKEY": "*a"}, "s3", {"secretkey": "*a"}),
+        ("{s3: {region: a}}", {"_S3_REGION": ""}, "s3", {"region": None}),
+    ],
+)  # fmt: skip
+def test_variables_of_the_driver(
+    loaded: Load,
+    text: str,
+    environ: Mapping[str, str],
+    driver: str,
+    parameters: Mapping[str, object],
+) -> None:
+    variables = {f"REGISTRY_STORAGE{name}": value for name, value in environ.items()}
+
+    storage = loaded(f"version: 0.1\nstorage: {text}\n", variables).configuration.storage
+
+    assert storage.driver == driver
+    assert storage.parameters == parameters
+
+
+def test_variable_brings_another_driver_than_the_file(refused: Refuse) -> None:
+    text = "version: 0.1\nstorage:\n  filesystem:\n"
+
+    assert refused(text, {"REGISTRY_STORAGE_S3_BUCKET": "b"}) == (
+        "storage: more than one storage driver: filesystem [file config.yml line 3], "
+        "s3 [environment REGISTRY_STORAGE_S3_BUCKET]; to use s3, set REGISTRY_STORAGE=s3 too",
+    )
+
+
+@pytest.mark.parametrize(
+    ("environ", "driver", "parameters"),
+    [
+        ({"STORAGE_S3_BUCKET": "b"}, "s3", {"bucket": "b"}),
+        ({"STORAGE": "inmemory"}, "inmemory", {}),
+        ({"STORAGE": "filesystem"}, "filesystem", {"rootdirectory": "./registry-data"}),
+        ({"STORAGE_FILESYSTEM_ROOTDIRECTORY": "/x"}, "filesystem", {"rootdirectory": "/x"}),
+        ({"STORAGE_FILESYSTEM_MAXTHREADS": "30"}, "filesystem",
+         {"maxthreads": 30, "rootdirectory": "./registry-data"}),
+        ({"STORAGE_DELETE_ENABLED": "true"}, "filesystem", {"rootdirectory": "./registry-data"}),
+    ],
+)  # fmt: skip
+def test_variables_without_a_file(
+    environ: Mapping[str, str], driver: str, parameters: Mapping[str, object]
+) -> None:
+    variables = {f"REGISTRY_{name}": value for name, value in environ.items()}
+
+    configuration = load(None, variables).configuration
+
+    assert configuration.storage.driver == driver
+    assert configuration.storage.parameters == parameters
+    assert configuration.http.addr == "127.0.0.1:5000"
+
+
+def test_two_drivers_by_variables_alone() -> None:
+    with pytest.raises(ConfigurationError, match="more than one storage driver.*keep one"):
+        load(None, {"REGISTRY_STORAGE_S3_BUCKET": "b", "REGISTRY_STORAGE_GCS_BUCKET": "b"})
+
+
+def test_section_by_variable_without_a_file_keeps_other_defaults() -> None:
+    http = load(None, {"REGISTRY_HTTP": "{prefix: /a/}"}).configuration.http
+
+    assert (http.prefix, http.addr) == ("/a/", "127.0.0.1:5000")
+
+
+def test_unix_socket_without_a_file() -> None:
+    environ = {"REGISTRY_HTTP_NET": "unix", "REGISTRY_HTTP_ADDR": "/run/registry.sock"}
+
+    assert load(None, environ).configuration.http.addr == "/run/registry.sock"
+
+
+def test_header_of_the_file_is_overridden_not_doubled(loaded: Load) -> None:
+    text = HEAD + "http: {headers: {X-Frame-Options: [DENY], X-B: [c]}}\n"
+
+    headers = loaded(
+        text, {"REGISTRY_HTTP_HEADERS_X-FRAME-OPTIONS": "[SAMEORIGIN]"}
+    ).configuration.http.headers
+
+    assert headers == {"X-Frame-Options": ("SAMEORIGIN",), "X-B": ("c",)}
+
+
+def test_indexes_change_and_append(loaded: Load) -> None:
+    text = HEAD + "notifications: {endpoints: [{name: a, disabled: true}]}\n"
+    prefix = "REGISTRY_NOTIFICATIONS_ENDPOINTS_"
+
+    endpoints = loaded(
+        text,
+        {f"{prefix}0_NAME": "b", f"{prefix}1_NAME": "c", f"{prefix}1_DISABLED": "true"},
+    ).configuration.notifications.endpoints
+
+    assert [(one.name, one.disabled) for one in endpoints] == [("b", True), ("c", True)]
+
+
+def test_index_that_leaves_a_gap(refused: Refuse) -> None:
+    assert refused(HEAD, {"REGISTRY_HTTP_TLS_CLIENTCAS_2": "/ca"}) == (
+        "REGISTRY_HTTP_TLS_CLIENTCAS_2: index 2 leaves a gap in a list of 0; the next one is 0",
+    )
+
+
+def test_value_where_a_section_is_needed(refused: Refuse) -> None:
+    text = HEAD + "log: {fields: {a: s3cr3t}}\n"
+
+    assert refused(text, {"REGISTRY_LOG_FIELDS_A_B": "c"}) == (
+        "REGISTRY_LOG_FIELDS_A_B: there is a value where a section is needed; remove one",
+    )
+
+
+def test_mistake_in_a_variable_names_it(refused: Refuse) -> None:
+    assert refused(HEAD, {"REGISTRY_HTTP_WORKERS": "s3cr3t"}) == (
+        "http.workers: a whole number is wanted [environment REGISTRY_HTTP_WORKERS]",
+    )
+
+
+def test_section_that_is_not_yaml(refused: Refuse) -> None:
+    assert refused(HEAD, {"REGISTRY_HTTP_HEADERS": "{s3cr3t"}) == (
+        "REGISTRY_HTTP_HEADERS: not YAML; put the value in quotes",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("REGISTRY_HTTP_ADR", "; did you mean REGISTRY_HTTP_ADDR?"),
+        ("REGISTRY_HTTPADDR", "; did you mean REGISTRY_HTTP_ADDR?"),
+        ("REGISTRY_STORAGE_DELETE_ENABLE", "; did you mean REGISTRY_STORAGE_DELETE_ENABLED?"),
+        ("REGISTRY_HTTP_ADDR_MORE", "; did you mean REGISTRY_HTTP_ADDR?"),
+        ("REGISTRY_XYZXYZXYZXYZ", ""),
+        ("REGISTRY_", None),
+        ("REGISTRY_FILE", None),
+        ("REGISTRY_STORAGE_", None),
+    ],
+)
+def test_unknown_variable_is_noted(loaded: Load, name: str, hint: str | None) -> None:
+    (note,) = loaded(HEAD, {name: "s3cr3t"}).notes
+
+    assert note.startswith(f"{name}: unrecognised environment variable, ignored")
+    assert hint is None or note.endswith(f"ignored{hint}")
+
+
+@pytest.mark.parametrize("name", ["REGISTRY_VERSION", "registry_http_addr", "REGISTRYX", "HOME"])
+def test_variable_that_is_none_of_ours(loaded: Load, name: str) -> None:
+    found = loaded(HEAD, {name: "2.8"})
+
+    assert found.notes == ()
+    assert found.configuration == loaded(HEAD).configuration
+
+
+def test_service_links_of_kubernetes_give_one_note(loaded: Load) -> None:
+    links = {
+        "REGISTRY_PORT": "tcp://10.0.0.1:5000",
+        "REGISTRY_PORT_5000_TCP": "tcp://10.0.0.1:5000",
+        "REGISTRY_PORT_5000_TCP_ADDR": "10.0.0.1",
+        "REGISTRY_SERVICE_HOST": "10.0.0.1",
+        "REGISTRY_SERVICE_PORT": "5000",
+        "REGISTRY_SERVICE_PORT_HTTP": "5000",
+        "REGISTRY_AUTH_PORT": "tcp://10.0.0.2:80",
+        "REGISTRY_AUTH_SERVICE_HOST": "10.0.0.2",
+        "REGISTRY_STORAGE_PORT_80_TCP_PROTO": "tcp",
+    }
+
+    found = loaded(HEAD, links)
+
+    assert len(found.notes) == 1
+    assert found.notes[0].startswith("REGISTRY_AUTH_PORT and 8 more: ignored")
+    assert found.configuration == loaded(HEAD).configuration
+
+
+def test_port_of_a_driver_is_no_service_link() -> None:
+    storage = load(None, {"REGISTRY_STORAGE_SFTP_PORT": "22"}).configuration.storage
+
+    assert storage.parameters == {"port": 22}
+
+
+def test_comment_in_a_value_is_noted(loaded: Load) -> None:
+    found = loaded(HEAD, {"REGISTRY_PROXY_PASSWORD": "s3cr3t #1"})
+
+    assert found.configuration.proxy.password == "s3cr3t"
+    assert found.notes == (
+        "REGISTRY_PROXY_PASSWORD: what follows ' #' is a comment; quote the value to keep it",
+    )
+
+
+# -- values from files -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("REGISTRY_HTTP_SECRET_FILE", "http.secret"),
+        ("REGISTRY_PROXY_PASSWORD_FILE", "proxy.password"),
+        ("REGISTRY_REDIS_OPTIONS_PASSWORD_FILE", "redis.password"),
+    ],
+)
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_value_from_a_file(loaded: Load, tmp_path: Path, name: str, path: str, end: str) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(f"0: [a] #1 {end}".encode())
+
+    found = loaded(HEAD, {name: str(secret)})
+
+    assert at(found.configuration, path) == "0: [a] #1 "
+    assert f"environment {name}" in found.origins[path]
+
+
+@pytest.mark.parametrize("text", ["{s3: {secretkey: a}}", "{s3: }", "s3"])
+def test_parameter_of_a_driver_from_a_file(loaded: Load, tmp_path: Path, text: str) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("12345\n")
+
+    storage = loaded(
+        f"version: 0.1\nstorage: {text}\n", {"REGISTRY_STORAGE_S3_SECRETKEY_FILE": str(secret)}
+    ).configuration.storage
+
+    assert storage.parameters == {"secretkey": "12345"}
+
+
+def test_key_that_ends_in_file_is_meant_itself(loaded: Load) -> None:
+    text = "version: 0.1\nstorage: {azure: {key_file: /a, key: b}}\n"
+
+    storage = loaded(text, {"REGISTRY_STORAGE_AZURE_KEY_FILE": "/c"}).configuration.storage
+
+    assert storage.parameters == {"key_file": "/c", "key": "b"}
+
+
+def test_value_and_its_file_are_both_set(refused: Refuse, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("s3cr3t")
+    environ = {"REGISTRY_HTTP_SECRET": "s3cr3t", "REGISTRY_HTTP_SECRET_FILE": str(secret)}
+
+    assert refused(HEAD, environ) == (
+        "REGISTRY_HTTP_SECRET_FILE: REGISTRY_HTTP_SECRET is set, too; unset one of them",
+    )
+
+
+def test_file_of_a_value_that_is_not_there(refused: Refuse, tmp_path: Path) -> None:
+    assert refused(HEAD, {"REGISTRY_HTTP_SECRET_FILE": str(tmp_path / "none")}) == (
+        "REGISTRY_HTTP_SECRET_FILE: cannot read the file that it names: No such file or directory",
+    )
+
+
+def test_file_of_a_value_that_is_not_text(refused: Refuse, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"\xff")
+
+    assert refused(HEAD, {"REGISTRY_HTTP_SECRET_FILE": str(secret)}) == (
+        "REGISTRY_HTTP_SECRET_FILE: cannot read the file that it names: not UTF-8 text",
+    )
+
+
+# -- with the drivers' models ------------------------------------------------------------
+
+
+def test_key_with_underscores_of_a_known_driver() -> None:
+    environ = {
+        "REGISTRY_STORAGE_AZURE_CONTAINER": "c",
+        "REGISTRY_STORAGE_AZURE_MAX_RETRIES": "9",
+        "REGISTRY_STORAGE_AZURE_KEY_FILE": "/k",
+    }
+
+    storage = load(None, environ, drivers={"azure": AzureOptions}).configuration.storage
+
+    assert storage.parameters == {"container": "c", "max_retries": 9, "key_file": "/k"}
+
+
+def test_unknown_key_of_a_known_driver_is_noted_with_what_was_meant() -> None:
+    environ = {"REGISTRY_STORAGE_AZURE": "{container: c}", "REGISTRY_STORAGE_AZURE_CONTANER": "d"}
+
+    found = load(None, environ, drivers={"azure": AzureOptions})
+
+    assert found.configuration.storage.parameters == {"container": "c"}
+    assert found.notes[0].startswith("REGISTRY_STORAGE_AZURE_CONTANER: unrecognised")
+
+
+# -- every name --------------------------------------------------------------------------
+
+EVERY_NAME = sorted(names())
+
+
+def test_names_are_unlike() -> None:
+    assert len(EVERY_NAME) > 150
+    assert len(set(EVERY_NAME)) == len(EVERY_NAME)
+
+
+@given(st.sampled_from(EVERY_NAME))
+def test_every_name_finds_its_key_in_an_empty_file(name: str) -> None:
+    words = tuple(name.removeprefix("REGISTRY_").split("_"))
+
+    target = resolve(Known(Configuration), Table(""), words)
+
+    assert target is not None
+    assert tuple(str(key).upper() for key in target.path) == words
+
+
+KEYS = st.lists(st.from_regex(r"[abc]{1,2}(_[abc])?", fullmatch=True), min_size=1, max_size=4).map(
+    tuple
+)
+
+
+@given(st.lists(KEYS, min_size=1, max_size=4))
+def test_free_key_that_was_placed_is_found_again(paths: list[tuple[str, ...]]) -> None:
+    tree = Table("")
+    for path in paths:
+        place(tree, ("log", "fields", *path), Scalar("1", 1, ""))
+
+    words = ("LOG", "FIELDS", *"_".join(paths[-1]).upper().split("_"))
+    target = resolve(Known(Configuration), tree, words, create=False)
+
+    if is_placed(tree, paths[-1]):
+        assert target is not None
+        assert "_".join(map(str, target.path)).upper() == "_".join(words)
+        assert is_placed(tree, target.path[2:])
+
+
+def is_placed(tree: Table, path: tuple[str | int, ...]) -> bool:
+    at: Any = tree
+    for key in ("log", "fields", *path):
+        at = step(at, key)
+    return at is not None
