@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
+from typing import cast
 
 import pytest
 from tests.real.programs import environment, require_tool
@@ -65,7 +66,9 @@ def start_server(
         folder = tmp_path_factory.mktemp("server")
         address = f"127.0.0.1:{free_port()}"
         root = root or folder / "root"
-        settings = default_config(root, address) | dict(config or {})
+        given = dict(config or {})
+        http = {"addr": address} | dict(cast("Mapping[str, object]", given.pop("http", {})))
+        settings = default_config(root, address) | given | {"http": http}
         server = Server(command, folder, root, settings, address, env or {}).start()
         started.append(server)
         running.append(server)

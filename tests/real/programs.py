@@ -10,7 +10,7 @@ from typing import NoReturn
 import pytest
 from tests.tools.install import tools_folder
 
-__all__ = ["clean_environment", "environment", "require_tool", "run", "unavailable"]
+__all__ = ["clean_environment", "environment", "refused", "require_tool", "run", "unavailable"]
 
 
 def unavailable(reason: str) -> NoReturn:
@@ -64,6 +64,20 @@ def run(
         said = (done.stdout + done.stderr).decode(errors="replace")[-4000:]
         pytest.fail(f"{shown(command)}: exit code {done.returncode}\n{said}")
     return done.stdout.decode()
+
+
+def refused(*command: str | Path, env: Mapping[str, str], timeout: float = 60) -> str:
+    """What a command said that must fail by itself within `timeout` seconds."""
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=env,
+        timeout=timeout,
+        check=False,
+    )
+    assert done.returncode, f"{shown(command)} was to fail"
+    return (done.stdout + done.stderr).decode(errors="replace")
 
 
 def shown(command: tuple[str | Path, ...]) -> str:

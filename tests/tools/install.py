@@ -65,6 +65,7 @@ DEBIAN = (
     DebianProgram("registry-v2", "docker-registry", "docker-registry", "peer: Distribution 2.8"),
     DebianProgram("zstd", "zstd", "zstd", "compresses layers of the test images"),
     DebianProgram("busybox", "busybox-static", "busybox", "content of the runnable test image"),
+    DebianProgram("openssl", "openssl", "openssl", "makes certificates for the tests"),
     DebianProgram("curl", "curl", "curl", "client: resumes downloads by range"),
 )
 GO = (
