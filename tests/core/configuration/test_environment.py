@@ -32,9 +32,10 @@ class AzureOptions(DriverOptions):
     key_file: str = ""
 
 
-def at(value: Any, path: str) -> Any:
+def at(configuration: Configuration, path: str) -> Any:
+    value: Any = configuration
     for key in path.split("."):
-        value = value[int(key)] if isinstance(value, tuple) else getattr(value, key)
+        value = value[int(key)] if key.isdecimal() else getattr(value, key)
     return value
 
 
@@ -181,8 +182,10 @@ def test_variable_brings_another_driver_than_the_file(refused: Refuse) -> None:
     text = "version: 0.1\nstorage:\n  filesystem:\n"
 
     assert refused(text, {"REGISTRY_STORAGE_S3_BUCKET": "b"}) == (
-        "storage: more than one storage driver: filesystem [file config.yml line 3], "
-        "s3 [environment REGISTRY_STORAGE_S3_BUCKET]; to use s3, set REGISTRY_STORAGE=s3 too",
+        (
+            "storage: more than one storage driver: filesystem [file config.yml line 3], "
+            "s3 [environment REGISTRY_STORAGE_S3_BUCKET]; to use s3, set REGISTRY_STORAGE=s3 too"
+        ),
     )
 
 
@@ -211,7 +214,7 @@ def test_variables_without_a_file(
 
 
 def test_two_drivers_by_variables_alone() -> None:
-    with pytest.raises(ConfigurationError, match="more than one storage driver.*keep one"):
+    with pytest.raises(ConfigurationError, match=r"more than one storage driver.*keep one"):
         load(None, {"REGISTRY_STORAGE_S3_BUCKET": "b", "REGISTRY_STORAGE_GCS_BUCKET": "b"})
 
 

@@ -60,7 +60,7 @@ def test_file_with_a_byte_order_mark(tmp_path: Path) -> None:
 
 
 def test_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="none.yml: cannot be read: No such file"):
+    with pytest.raises(ConfigurationError, match=r"none\.yml: cannot be read: No such file"):
         load(tmp_path / "none.yml", {})
 
 
@@ -97,28 +97,38 @@ def test_file_that_is_not_text(tmp_path: Path) -> None:
         ),
         (
             "version: 0.1\nstorage:\n  s3: {}\n  gcs: {}",
-            "storage: more than one storage driver: s3 [file config.yml line 3], "
-            "gcs [file config.yml line 4]; keep one",
+            (
+                "storage: more than one storage driver: s3 [file config.yml line 3], "
+                "gcs [file config.yml line 4]; keep one"
+            ),
         ),
         (
             "version: 0.1\nstorage:\n  s3: {}\n  mantenance: {}",
-            "storage: more than one storage driver: s3 [file config.yml line 3], "
-            "mantenance [file config.yml line 4]; did you mean 'maintenance' by 'mantenance'?",
+            (
+                "storage: more than one storage driver: s3 [file config.yml line 3], "
+                "mantenance [file config.yml line 4]; did you mean 'maintenance' by 'mantenance'?"
+            ),
         ),
         (
             "version: 0.1\nstorage: [filesystem]",
-            "storage: a section is wanted; put `key: value` lines below it "
-            "[file config.yml line 2]",
+            (
+                "storage: a section is wanted; put `key: value` lines below it "
+                "[file config.yml line 2]"
+            ),
         ),
         (
             "version: 0.1\nstorage: {filesystem: /data}",
-            "storage.filesystem: a section is wanted here; put `key: value` lines below it "
-            "[file config.yml line 2]",
+            (
+                "storage.filesystem: a section is wanted here; put `key: value` lines below it "
+                "[file config.yml line 2]"
+            ),
         ),
         (
             HEAD + "auth:\n  none:\n  htpasswd: {}",
-            "auth: more than one way of authentication: none [file config.yml line 4], "
-            "htpasswd [file config.yml line 5]; keep one",
+            (
+                "auth: more than one way of authentication: none [file config.yml line 4], "
+                "htpasswd [file config.yml line 5]; keep one"
+            ),
         ),
     ],
 )
@@ -143,8 +153,8 @@ def test_version_as_number_or_text(loaded: Load, version: str) -> None:
         ("storage: {inmemory: , delete: {enable: true}}",
          "storage.delete.enable: unknown key; did you mean 'enabled'?"),
         ("health: {http: [{uri: 'http://a', statuscode: 200, zz: 1}]}",
-         "health.http.0.zz: unknown key; "
-         "known here: headers, interval, statuscode, threshold, timeout, uri"),
+         ("health.http.0.zz: unknown key; "
+         "known here: headers, interval, statuscode, threshold, timeout, uri")),
         ("http: {addr: localhost}",
          "http.addr: an address with a port is wanted; write it like :5000 or 127.0.0.1:5000"),
         ("http: {net: unix, addr: ''}",
@@ -174,8 +184,8 @@ def test_version_as_number_or_text(loaded: Load, version: str) -> None:
         ("http: {headers: [a]}",
          "http.headers: a section is wanted; put `key: value` lines below it"),
         ("http: {debug: {addr: a}}",
-         "http.debug.addr: an address with a port is wanted; "
-         "write it like :5000 or 127.0.0.1:5000"),
+         ("http.debug.addr: an address with a port is wanted; "
+         "write it like :5000 or 127.0.0.1:5000")),
         ("http: 5", "http: a section is wanted; put `key: value` lines below it"),
         ("log: {level: loud}",
          "log.level: one of 'error', 'warn', 'info' or 'debug' is wanted"),
@@ -187,11 +197,11 @@ def test_version_as_number_or_text(loaded: Load, version: str) -> None:
         ("storage: {inmemory: , tag: {concurrencylimit: -1}}",
          "storage.tag.concurrencylimit: at least 0 is wanted"),
         ("validation: {manifests: {urls: {allow: ['(']}}}",
-         "validation.manifests.urls.allow.0: not a regular expression: missing ), "
-         "unterminated subpattern; see Python's `re`"),
+         ("validation.manifests.urls.allow.0: not a regular expression: missing ), "
+         "unterminated subpattern; see Python's `re`")),
         ("http: {tls: {clientauth: maybe}}",
-         "http.tls.clientauth: one of 'request-client-cert', 'require-any-client-cert', "
-         "'verify-client-cert-if-given' or 'require-and-verify-client-cert' is wanted"),
+         ("http.tls.clientauth: one of 'request-client-cert', 'require-any-client-cert', "
+         "'verify-client-cert-if-given' or 'require-and-verify-client-cert' is wanted")),
         ("redis: {db: -1}", "redis.db: at least 0 is wanted"),
         ("notifications: {endpoints: {name: a}}",
          "notifications.endpoints: a list is wanted; put it in square brackets"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
+from entrepot.core.configuration.durations import Duration
 from entrepot.core.configuration.model import Configuration
 from entrepot.core.configuration.shape import Models
 
@@ -22,7 +23,7 @@ def schema(drivers: Models | None = None) -> dict[str, Any]:
     models = dict(drivers or {})
     wanted: list[tuple[type[BaseModel], Literal["validation"]]] = [(Configuration, "validation")]
     wanted.extend((model, "validation") for model in models.values())
-    references, top = models_json_schema(wanted)
+    references, top = models_json_schema(wanted, schema_generator=_Generator)
     parts: dict[str, Any] = top["$defs"]
     whole: dict[str, Any] = parts.pop(_name(references[Configuration, "validation"]))
     keys: dict[str, Any] = whole["properties"]
@@ -37,6 +38,13 @@ def schema(drivers: Models | None = None) -> dict[str, Any]:
         _without_section_defaults(part.get("properties", {}))
     head = {"$schema": _DIALECT, "title": "Entrepot configuration"}
     return {**whole, **head, "required": ["version"], "$defs": parts}
+
+
+class _Generator(GenerateJsonSchema):
+    """Writes the default of a duration as a file would."""
+
+    def encode_default(self, dft: Any) -> Any:
+        return str(dft) if isinstance(dft, Duration) else super().encode_default(dft)
 
 
 def _without_section_defaults(keys: dict[str, Any]) -> None:

@@ -122,17 +122,15 @@ class _Resolution:
         if isinstance(tree, Items) and isinstance(shape, Free):
             return self._in_list(shape, tree, name, path)
         if isinstance(tree, Scalar) and not is_null(tree):
-            return self._blocked()
+            if not self.create:
+                return None
+            raise ConfigurationError("there is a value where a section is needed; remove one")
         keys = {**_by_word(known_keys(shape)), **_by_word(tree)}
         if (found := self._by_key(keys, shape, tree, name, path)) is not None:
             return found
         if not self.create:
             return None
         return self._under(shape, tree, name[0].lower(), name[1:], path)
-
-    def _blocked(self) -> None:
-        if self.create:
-            raise ConfigurationError("there is a value where a section is needed; remove one")
 
 
 def _by_word(keys: Tree | list[str] | None) -> Mapping[str, str]:

@@ -92,7 +92,8 @@ def field_shape(field: FieldInfo) -> Shape:
 
 def is_secret(field: FieldInfo) -> bool:
     """Whether the model says that nobody may see the value."""
-    secret = field.annotation in (SecretStr, SecretBytes)
+    annotation: Any = field.annotation
+    secret = annotation in (SecretStr, SecretBytes)
     return secret or any(isinstance(mark, Secret) for mark in field.metadata)
 
 

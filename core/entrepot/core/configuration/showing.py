@@ -28,7 +28,7 @@ HIDDEN = "******"
 _DEFAULT = "default"
 _SECRET_NAME = re.compile(
     r"password|passphrase|secret|token|authorization|cookie|credential|signature"
-    r"|accesskey|accountkey|apikey|licensekey|privatekey|connectionstring|(?:^|_)sas"
+    r"|accesskey|accountkey|apikey|licensekey|privatekey|connectionstring|^sas$"
 )
 _WITHOUT_EFFECT = ("reporting", "compatibility")
 _USER_IN_URL = re.compile(r"(?<=://)[^/@\s]+(?=@)")
@@ -85,7 +85,7 @@ def _hidden(key: str, value: Any) -> Any:
         return [_hidden(key, one) for one in value]
     if value is None or value == "" or isinstance(value, bool):
         return value
-    if _SECRET_NAME.search(key.lower().replace("-", "")):
+    if _SECRET_NAME.search(re.sub(r"[-_]", "", key.lower())):
         return HIDDEN
     return _USER_IN_URL.sub(HIDDEN, value) if isinstance(value, str) else value
 

@@ -1,0 +1,86 @@
+"""The JSON Schema: every key described, drivers' sections in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic import Field
+
+from entrepot.core.configuration import schema
+from entrepot.core.driver import DriverOptions
+
+
+class Options(DriverOptions):
+    """A driver's options."""
+
+    bucket: str = Field(description="Which bucket.")
+
+
+def keys(part: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    whole = [part, *part["$defs"].values()]
+    for one in whole:
+        for name, key in one.get("properties", {}).items():
+            yield f"{one['title']}.{name}", key
+
+
+def description(key: dict[str, Any], whole: dict[str, Any]) -> str:
+    """A key's own, or that of the section it refers to."""
+    section = whole["$defs"].get(key.get("$ref", "").rsplit("/", 1)[-1], {})
+    return str(key.get("description") or section.get("description", ""))
+
+
+def references(part: Any) -> Iterator[str]:
+    if isinstance(part, dict):
+        for key, value in part.items():  # pyright: ignore[reportUnknownVariableType]
+            if key == "$ref":
+                yield str(value)  # pyright: ignore[reportUnknownArgumentType]
+            yield from references(value)
+    elif isinstance(part, list):
+        for value in part:  # pyright: ignore[reportUnknownVariableType]
+            yield from references(value)
+
+
+def test_every_key_is_described() -> None:
+    whole = schema()
+    found = dict(keys(whole))
+
+    assert len(found) > 150
+    assert [name for name, key in found.items() if not description(key, whole)] == []
+
+
+@pytest.mark.parametrize("drivers", [{}, {"s3": Options, "s3aws": Options}])
+def test_references_lead_somewhere(drivers: dict[str, type[DriverOptions]]) -> None:
+    whole = schema(drivers)
+
+    found = set(references(whole))
+    assert found
+    assert {f"#/$defs/{name}" for name in whole["$defs"]} >= found
+
+
+def test_driver_is_in_it() -> None:
+    whole = schema({"s3": Options})
+
+    section = whole["$defs"]["Storage"]["properties"]["s3"]
+    assert section == {"anyOf": [{"$ref": "#/$defs/Options"}, {"type": "null"}]}
+    assert whole["$defs"]["Options"]["properties"]["bucket"]["description"] == "Which bucket."
+    assert whole["$defs"]["Options"]["required"] == ["bucket"]
+
+
+def test_head() -> None:
+    whole = schema()
+
+    assert whole["$schema"].endswith("2020-12/schema")
+    assert whole["required"] == ["version"]
+    assert whole["properties"]["version"]["enum"] == ["0.1", 0.1]
+    assert {"type": "string"} in whole["properties"]["storage"]["anyOf"]
+    assert whole["additionalProperties"] is False
+
+
+def test_duration_is_text_or_a_number() -> None:
+    http = schema()["$defs"]["Http"]["properties"]
+
+    assert http["draintimeout"]["type"] == ["string", "integer"]
+    assert http["draintimeout"]["default"] == "0s"
+    assert http["idletimeout"]["default"] == "5m0s"

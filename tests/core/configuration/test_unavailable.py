@@ -1,0 +1,89 @@
+"""What may be asked for and is not there yet: one clear line each, and only if asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from entrepot.core.configuration import Loaded
+from entrepot.core.configuration.unavailable import ROWS
+
+Load = Callable[..., Loaded]
+Refuse = Callable[..., tuple[str, ...]]
+
+HEAD = "version: 0.1\n"
+
+ASKED = {
+    "auth": "auth: {htpasswd: {realm: r, path: /p}}",
+    "http.tls": "http: {tls: {certificate: /c, key: /k}}",
+    "http.tls.letsencrypt": "http: {tls: {letsencrypt: {cachefile: /c, email: a@b}}}",
+    "http.debug.addr": "http: {debug: {addr: ':5001', prometheus: {enabled: true}}}",
+    "log.hooks": "log: {hooks: [{type: mail}]}",
+    "notifications.endpoints": "notifications: {endpoints: [{url: 'http://a'}]}",
+    "proxy.remoteurl": "proxy: {remoteurl: 'https://registry-1.docker.io'}",
+    "storage.cache.blobdescriptor": "storage: {inmemory: , cache: {blobdescriptor: redis}}",
+    "storage.maintenance.uploadpurging": (
+        "storage: {inmemory: , maintenance: {uploadpurging: {enabled: true, age: 1h, "
+        "interval: 1h, dryrun: false}}}"
+    ),
+    "storage.maintenance.readonly": (
+        "storage: {inmemory: , maintenance: {readonly: {enabled: true}}}"
+    ),
+    "health.storagedriver": "health: {storagedriver: {enabled: true}}",
+    "health.file": "health: {file: [{file: /f}]}",
+    "health.http": "health: {http: [{uri: 'http://a'}]}",
+    "health.tcp": "health: {tcp: [{addr: 'a:1'}]}",
+    "middleware.registry": "middleware: {registry: [{name: a}]}",
+    "middleware.repository": "middleware: {repository: [{name: a}]}",
+    "middleware.storage": "middleware: {storage: [{name: redirect, options: {baseurl: x}}]}",
+    "policy.repository.classes": "policy: {repository: {classes: [image]}}",
+    "validation.manifests.indexes.platforms": (
+        "validation: {manifests: {indexes: {platforms: none}}}"
+    ),
+}
+
+
+def whole(text: str) -> str:
+    return HEAD + text + ("\n" if text.startswith("storage") else "\nstorage: inmemory\n")
+
+
+@pytest.mark.parametrize("path", [row.path for row in ROWS])
+def test_asking_for_what_is_not_there(refused: Refuse, path: str) -> None:
+    mistakes = refused(whole(ASKED[path]))
+
+    assert len(mistakes) == 1
+    assert mistakes[0].startswith(f"{path}: not available yet; ")
+    assert mistakes[0].endswith(" [file config.yml line 2]")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "auth: none",
+        "http: {tls: {minimumtls: tls1.3, clientcas: [/c]}}",
+        "http: {tls: {certificate: '', key: '', letsencrypt: {email: ''}}}",
+        "http: {debug: {prometheus: {path: /metrics}}}",
+        "log: {hooks: [{type: mail, disabled: true}]}",
+        "notifications: {endpoints: [{url: 'http://a', disabled: true}]}",
+        "notifications: {events: {includereferences: true}}",
+        "proxy: {remoteurl: '', username: a, password: b}",
+        "storage: {inmemory: , cache: {blobdescriptor: inmemory}}",
+        "storage: {inmemory: , maintenance: {uploadpurging: {enabled: false}}}",
+        "storage: {inmemory: , maintenance: {uploadpurging: }}",
+        "storage: {inmemory: , maintenance: {readonly: {enabled: no}}}",
+        "storage: {inmemory: , redirect: {disable: true}}",
+        "health: {storagedriver: {enabled: false, interval: 10s}}",
+        "middleware: {storage: [{name: redirect, disabled: true}]}",
+        "policy: {repository: {classes: []}}",
+        "validation: {disabled: true, manifests: {indexes: {platforms: all}}}",
+    ],
+)
+def test_not_asking_for_it(loaded: Load, text: str) -> None:
+    assert loaded(whole(text)).configuration.version == "0.1"
+
+
+def test_purging_that_is_not_switched_off_is_asked_for(refused: Refuse) -> None:
+    text = "storage: {inmemory: , maintenance: {uploadpurging: {age: 1h}}}"
+
+    assert refused(whole(text))[0].startswith("storage.maintenance.uploadpurging: not available")
