@@ -224,6 +224,21 @@ def test_section_by_variable_without_a_file_keeps_other_defaults() -> None:
     assert (http.prefix, http.addr) == ("/a/", "127.0.0.1:5000")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "mistake"),
+    [
+        ("STORAGE", "[a]", "storage: a section is wanted"),
+        ("HTTP", "a", "http: a section is wanted"),
+        ("STORAGE_FILESYSTEM", "/x", "storage.filesystem: a section is wanted here"),
+    ],
+)
+def test_section_that_is_none_without_a_file(name: str, value: str, mistake: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(None, {f"REGISTRY_{name}": value})
+    assert len(caught.value.mistakes) == 1
+    assert caught.value.mistakes[0].startswith(mistake)
+
+
 def test_unix_socket_without_a_file() -> None:
     environ = {"REGISTRY_HTTP_NET": "unix", "REGISTRY_HTTP_ADDR": "/run/registry.sock"}
 
@@ -256,6 +271,13 @@ def test_index_that_leaves_a_gap(refused: Refuse) -> None:
     assert refused(HEAD, {"REGISTRY_HTTP_TLS_CLIENTCAS_2": "/ca"}) == (
         "REGISTRY_HTTP_TLS_CLIENTCAS_2: index 2 leaves a gap in a list of 0; the next one is 0",
     )
+
+
+@pytest.mark.parametrize("name", ["HTTP_TLS_CLIENTCAS_X", "REDIS_OPTIONS", "HTTP_TLS_CLIENTCAS_-1"])
+def test_variable_that_leads_nowhere_is_noted(loaded: Load, name: str) -> None:
+    (note,) = loaded(HEAD, {f"REGISTRY_{name}": "s3cr3t"}).notes
+
+    assert note.startswith(f"REGISTRY_{name}: unrecognised environment variable, ignored")
 
 
 def test_value_where_a_section_is_needed(refused: Refuse) -> None:

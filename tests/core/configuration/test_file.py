@@ -203,6 +203,9 @@ def test_version_as_number_or_text(loaded: Load, version: str) -> None:
          ("http.tls.clientauth: one of 'request-client-cert', 'require-any-client-cert', "
          "'verify-client-cert-if-given' or 'require-and-verify-client-cert' is wanted")),
         ("redis: {db: -1}", "redis.db: at least 0 is wanted"),
+        ("redis: {qwertz: 1}", "redis.qwertz: unknown key; remove it"),
+        ("redis: {pool: [a]}",
+         "redis.pool: a section is wanted; put `key: value` lines below it"),
         ("notifications: {endpoints: {name: a}}",
          "notifications.endpoints: a list is wanted; put it in square brackets"),
     ],
@@ -337,6 +340,18 @@ def test_configuration_from_plain_python() -> None:
     assert configuration.storage.driver == "filesystem"
     assert configuration.storage.parameters == {"rootdirectory": "/x"}
     assert configuration.http.draintimeout.seconds == 5
+
+
+def test_configuration_from_a_section_made_before() -> None:
+    http = Configuration.model_validate({"http": {"workers": 2}}).http
+
+    assert Configuration.model_validate({"http": http}).http == http
+
+
+def test_auth_of_a_plugin_from_plain_python() -> None:
+    auth = Configuration.model_validate({"auth": {"mine": {"realm": "r"}}}).auth
+
+    assert (auth.method, auth.parameters) == ("mine", {"realm": "r"})
 
 
 def test_origins_say_where_each_value_came_from(loaded: Load) -> None:

@@ -40,6 +40,10 @@ class Options(DriverOptions):
     extra: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 
+class NoOptions(DriverOptions):
+    """A driver that has none."""
+
+
 def read(loaded: Load, parameters: str) -> Options:
     text = f"version: 0.1\nstorage:\n  s3: {parameters}\n"
     return driver_options(loaded(text).configuration.storage, Options)
@@ -114,6 +118,19 @@ def test_options_refused(loaded: Load, parameters: str, mistakes: list[str]) -> 
         found = error.mistakes
 
     assert found == tuple(f"{mistake} [file config.yml line 3]" for mistake in mistakes)
+
+
+def test_option_of_a_driver_that_has_none(loaded: Load) -> None:
+    storage = loaded("version: 0.1\nstorage: {inmemory: {size: 1}}\n").configuration.storage
+
+    with pytest.raises(ConfigurationError) as caught:
+        driver_options(storage, NoOptions)
+    assert caught.value.mistakes == (
+        (
+            "storage.inmemory.size: unknown key; remove it, there are none here "
+            "[file config.yml line 2]"
+        ),
+    )
 
 
 def test_option_from_a_variable_is_named_in_its_mistake() -> None:
