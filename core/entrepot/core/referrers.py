@@ -14,7 +14,7 @@ from typing import Any
 from entrepot.core import layout, manifest
 from entrepot.core.concurrency import WIDTH, each
 from entrepot.core.driver import Driver, Entry
-from entrepot.core.errors import ManifestInvalidError, NotFoundError
+from entrepot.core.errors import DigestInvalidError, ManifestInvalidError, NotFoundError
 from entrepot.core.links import read_link
 from entrepot.core.manifest import Manifest
 from entrepot.core.names import Digest, RepositoryName, Tag
@@ -102,10 +102,8 @@ class Referrers:
         """A descriptor whose manifest is still there; what a crash left behind is passed over."""
         try:
             descriptor = json.loads(await gather(self._driver, key, manifest.LIMIT))
-            digest = Digest.parse(descriptor["digest"])
-        except NotFoundError:
-            return None
-        except (ValueError, TypeError, KeyError):
+            digest = Digest.parse(str(descriptor["digest"]))
+        except (NotFoundError, DigestInvalidError, ValueError, TypeError, KeyError):
             return None
         link = await read_link(self._driver, layout.revision_link(self._name, digest))
         return descriptor if link is not None else None
