@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import platform
 import re
 import shutil
+import time
 from pathlib import Path
 
-__all__ = ["conditions", "free_space"]
+__all__ = ["conditions", "free_space", "stolen_seconds", "touch_memory"]
+
+_SHARE = 0.8  # of what is free: more would drive files out of the cache
 
 
 def conditions(folder: Path) -> dict[str, str]:
-    """Kernel, processors, memory, load and the file system of a folder."""
+    """Kernel, processors, memory, what else goes on, and the file system of a folder."""
+    available, total = (_memory(name) / (1 << 30) for name in ("MemAvailable", "MemTotal"))
     return {
         "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
         "processors": f"{len(os.sched_getaffinity(0))} x {_processor()}",
-        "memory": f"{_memory('MemAvailable')} of {_memory('MemTotal')} available",
-        "load before": " ".join(f"{load:.2f}" for load in os.getloadavg()),
+        "memory": f"{available:.1f} of {total:.1f} GiB available",
+        "busy before": f"{100 * _busy(1):.0f} % of the processors for a second",
         "file system": f"{_file_system(folder)} at {folder}",
     }
 
@@ -27,14 +32,44 @@ def free_space(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
+def touch_memory(size: int) -> None:
+    """Use so many bytes of memory and give them back, or most of what is free.
+
+    A virtual machine gets memory from its host when it first writes to it, at ten times the cost
+    of memory that it has; without this, whoever comes first pays for all.
+    """
+    size = min(size, int(_memory("MemFree") * _SHARE))
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE
+    mmap.mmap(-1, size, flags).close()
+
+
+def stolen_seconds() -> float:
+    """Processor time that the host of a virtual machine gave to others, since it started."""
+    return _processor_times()[7] / os.sysconf("SC_CLK_TCK")
+
+
+def _busy(seconds: float) -> float:
+    """The share of the processors that is in use while this process sleeps."""
+    before = _processor_times()
+    time.sleep(seconds)
+    spent = [after - early for early, after in zip(before, _processor_times(), strict=True)]
+    return 1 - (spent[3] + spent[4]) / max(1, sum(spent[:8]))
+
+
+def _processor_times() -> list[int]:
+    """Ticks: user, nice, system, idle, waiting for disks, two of interrupts, stolen."""
+    return [int(each) for each in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
+
+
 def _processor() -> str:
     found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
     return found[1] if found else platform.processor() or "unknown"
 
 
-def _memory(name: str) -> str:
+def _memory(name: str) -> int:
+    """Bytes, as /proc/meminfo names them."""
     found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/meminfo").read_text())
-    return f"{int(found[1]) / (1 << 20):.1f} GiB" if found else "?"
+    return int(found[1]) * 1024 if found else 0
 
 
 def _file_system(folder: Path) -> str:

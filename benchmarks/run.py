@@ -53,6 +53,7 @@ def _benchmark(options: argparse.Namespace, plan: Plan) -> None:
         figures = Figures()
         content = Content(folder / "content", plan.sizes)
         syncing.flush(folder)
+        stolen = machine.stolen_seconds()
         for turn in range(options.repeat):
             for program in programs:
                 with servers.running(program, folder / f"{program.name}-{turn}") as server:
@@ -60,6 +61,9 @@ def _benchmark(options: argparse.Namespace, plan: Plan) -> None:
                     run.all()
                     if not turn:
                         conditions |= {f"fsync, {program.title}": _syncs(run, folder)}
+    conditions["stolen"] = (
+        f"{machine.stolen_seconds() - stolen:.1f} CPU s, given to others by the host"
+    )
     _show(figures, programs, conditions)
     if options.json:
         report = table.as_json(figures, programs, conditions)
@@ -78,6 +82,7 @@ def _notes(plan: Plan, options: argparse.Namespace, folder: Path) -> dict[str, s
         "time": time.strftime("%Y-%m-%d %H:%M"),
         "repeats": f"{options.repeat}, the median is shown",
         "requests": f"{plan.connections} connections, {plan.seconds} s each",
+        "caches": "what is pulled was just pushed; memory is touched before each transfer",
         "servers": "one at a time, one worker, filesystem driver, no access log, no TLS",
     }
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from benchmarks import processes, transfers
+from benchmarks import machine, processes, transfers
 from benchmarks.clients import Client, Usage, together
 from benchmarks.content import Blob, Content
 from benchmarks.failures import BenchmarkError
@@ -26,6 +26,7 @@ SMALL = 2048  # bytes of the blob that is asked for again and again
 STAGES = ("start", "transfers", "requests", "memory")
 
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_MARGIN = GIB // 4  # bytes of memory beyond what a phase fills
 _SETTLING = 1.0  # seconds until memory is called idle
 
 
@@ -35,6 +36,11 @@ class Load:
 
     clients: int
     size: int
+
+    @property
+    def amount(self) -> int:
+        """Bytes of all the blobs."""
+        return self.clients * self.size
 
     def __str__(self) -> str:
         size = f"{self.size / GIB:g} GiB" if self.size >= GIB else f"{self.size / MIB:g} MiB"
@@ -59,9 +65,7 @@ class Plan:
     @property
     def space(self) -> int:
         """Bytes of disk that are in use at most: one file of content, one phase's blobs."""
-        return max(self.sizes) + max(
-            load.clients * load.size for load in (*self._planned, Load(1, MIB))
-        )
+        return max(self.sizes) + max(load.amount for load in (*self._planned, Load(1, MIB)))
 
     @property
     def _planned(self) -> list[Load]:
@@ -111,7 +115,6 @@ class Run:
                 blobs = [self.content.blob(load.size) for _ in range(load.clients)]
                 clients = [self._pushing(style, blob) for blob in blobs]
                 self._transfer(f"push, {style}, {load}", load, clients)
-            flush(self.server.root)
             self._transfer(f"pull, {load}", load, [self._pulling(blob) for blob in blobs])
         self._forget_blobs()
 
@@ -120,7 +123,7 @@ class Run:
         self._forget_blobs()
         load = self.plan.memory
         blobs = [self.content.blob(load.size) for _ in range(load.clients)]
-        usage = together(self.server.pid, [self._pushing("PATCH whole", blob) for blob in blobs])
+        usage = self._together(load, [self._pushing("PATCH whole", blob) for blob in blobs])
         self._add("MiB", f"resident at most, push of {load}", usage.peak / MIB)
         self._forget_blobs()
 
@@ -149,11 +152,16 @@ class Run:
         self.say(f"{self.server.program.title}: {what}: {value:,.2f} {unit}")
 
     def _transfer(self, what: str, load: Load, clients: Sequence[Client]) -> None:
-        usage: Usage = together(self.server.pid, clients)
-        amount = load.clients * load.size / GIB
-        self._add("CPU s / GiB", what, usage.cpu / amount)
-        self._add("wall s / GiB", what, usage.wall / amount)
+        usage = self._together(load, clients)
+        self._add("CPU s / GiB", what, usage.cpu / load.amount * GIB)
+        self._add("wall s / GiB", what, usage.wall / load.amount * GIB)
         self._add("MiB", f"resident at most, {what}", usage.peak / MIB)
+
+    def _together(self, load: Load, clients: Sequence[Client]) -> Usage:
+        """Let the clients work once earlier phases are on the disk and memory is at hand."""
+        flush(self.server.root.parent)
+        machine.touch_memory(2 * load.amount + _MARGIN)
+        return together(self.server.pid, clients)
 
     def _pushing(self, style: str, blob: Blob) -> Client:
         def client(ready: Callable[[], None]) -> None:
@@ -176,7 +184,6 @@ class Run:
         for file in list(self.server.root.rglob("*")):
             if file.is_file() and file.stat().st_size >= MIB:
                 file.unlink()
-        flush(self.server.root.parent)
 
     def _small_image(self) -> list[Endpoint]:
         """Push an image with one small layer; the requests for its parts."""
