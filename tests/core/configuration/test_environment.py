@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from entrepot.core.configuration import Configuration, Loaded, load
-from entrepot.core.configuration.environment import names, place
-from entrepot.core.configuration.resolving import resolve
-from entrepot.core.configuration.shape import Known
-from entrepot.core.configuration.tree import Scalar, Table, step
-from entrepot.core.driver import DriverOptions
 from entrepot.core.errors import ConfigurationError
 
 Load = Callable[..., Loaded]
 Refuse = Callable[..., tuple[str, ...]]
 
 HEAD = "version: 0.1\nstorage: inmemory\n"
-
-
-class AzureOptions(DriverOptions):
-    """Options with underscores in their names, as Distribution's azure driver has them."""
-
-    container: str
-    max_retries: int = 5
-    key_file: str = ""
 
 
 def at(configuration: Configuration, path: str) -> Any:
@@ -361,141 +345,3 @@ def test_comment_in_a_value_is_noted(loaded: Load) -> None:
     assert found.notes == (
         "REGISTRY_PROXY_PASSWORD: what follows ' #' is a comment; quote the value to keep it",
     )
-
-
-# -- values from files -------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "path"),
-    [
-        ("REGISTRY_HTTP_SECRET_FILE", "http.secret"),
-        ("REGISTRY_PROXY_PASSWORD_FILE", "proxy.password"),
-        ("REGISTRY_REDIS_OPTIONS_PASSWORD_FILE", "redis.password"),
-    ],
-)
-@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
-def test_value_from_a_file(loaded: Load, tmp_path: Path, name: str, path: str, end: str) -> None:
-    secret = tmp_path / "secret"
-    secret.write_bytes(f"0: [a] #1 {end}".encode())
-
-    found = loaded(HEAD, {name: str(secret)})
-
-    assert at(found.configuration, path) == "0: [a] #1 "
-    assert f"environment {name}" in found.origins[path]
-
-
-@pytest.mark.parametrize("text", ["{s3: {secretkey: a}}", "{s3: }", "s3"])
-def test_parameter_of_a_driver_from_a_file(loaded: Load, tmp_path: Path, text: str) -> None:
-    secret = tmp_path / "secret"
-    secret.write_text("12345\n")
-
-    storage = loaded(
-        f"version: 0.1\nstorage: {text}\n", {"REGISTRY_STORAGE_S3_SECRETKEY_FILE": str(secret)}
-    ).configuration.storage
-
-    assert storage.parameters == {"secretkey": "12345"}
-
-
-def test_key_that_ends_in_file_is_meant_itself(loaded: Load) -> None:
-    text = "version: 0.1\nstorage: {azure: {key_file: /a, key: b}}\n"
-
-    storage = loaded(text, {"REGISTRY_STORAGE_AZURE_KEY_FILE": "/c"}).configuration.storage
-
-    assert storage.parameters == {"key_file": "/c", "key": "b"}
-
-
-def test_value_and_its_file_are_both_set(refused: Refuse, tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
-    secret.write_text("s3cr3t")
-    environ = {"REGISTRY_HTTP_SECRET": "s3cr3t", "REGISTRY_HTTP_SECRET_FILE": str(secret)}
-
-    assert refused(HEAD, environ) == (
-        "REGISTRY_HTTP_SECRET_FILE: REGISTRY_HTTP_SECRET is set, too; unset one of them",
-    )
-
-
-def test_file_of_a_value_that_is_not_there(refused: Refuse, tmp_path: Path) -> None:
-    assert refused(HEAD, {"REGISTRY_HTTP_SECRET_FILE": str(tmp_path / "none")}) == (
-        "REGISTRY_HTTP_SECRET_FILE: cannot read the file that it names: No such file or directory",
-    )
-
-
-def test_file_of_a_value_that_is_not_text(refused: Refuse, tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
-    secret.write_bytes(b"\xff")
-
-    assert refused(HEAD, {"REGISTRY_HTTP_SECRET_FILE": str(secret)}) == (
-        "REGISTRY_HTTP_SECRET_FILE: cannot read the file that it names: not UTF-8 text",
-    )
-
-
-# -- with the drivers' models ------------------------------------------------------------
-
-
-def test_key_with_underscores_of_a_known_driver() -> None:
-    environ = {
-        "REGISTRY_STORAGE_AZURE_CONTAINER": "c",
-        "REGISTRY_STORAGE_AZURE_MAX_RETRIES": "9",
-        "REGISTRY_STORAGE_AZURE_KEY_FILE": "/k",
-    }
-
-    storage = load(None, environ, drivers={"azure": AzureOptions}).configuration.storage
-
-    assert storage.parameters == {"container": "c", "max_retries": 9, "key_file": "/k"}
-
-
-def test_unknown_key_of_a_known_driver_is_noted_with_what_was_meant() -> None:
-    environ = {"REGISTRY_STORAGE_AZURE": "{container: c}", "REGISTRY_STORAGE_AZURE_CONTANER": "d"}
-
-    found = load(None, environ, drivers={"azure": AzureOptions})
-
-    assert found.configuration.storage.parameters == {"container": "c"}
-    assert found.notes[0].startswith("REGISTRY_STORAGE_AZURE_CONTANER: unrecognised")
-
-
-# -- every name --------------------------------------------------------------------------
-
-EVERY_NAME = sorted(names())
-
-
-def test_names_are_unlike() -> None:
-    assert len(EVERY_NAME) > 150
-    assert len(set(EVERY_NAME)) == len(EVERY_NAME)
-
-
-@given(st.sampled_from(EVERY_NAME))
-def test_every_name_finds_its_key_in_an_empty_file(name: str) -> None:
-    words = tuple(name.removeprefix("REGISTRY_").split("_"))
-
-    target = resolve(Known(Configuration), Table(""), words)
-
-    assert target is not None
-    assert tuple(str(key).upper() for key in target.path) == words
-
-
-KEYS = st.lists(st.from_regex(r"[abc]{1,2}(_[abc])?", fullmatch=True), min_size=1, max_size=4).map(
-    tuple
-)
-
-
-@given(st.lists(KEYS, min_size=1, max_size=4))
-def test_free_key_that_was_placed_is_found_again(paths: list[tuple[str, ...]]) -> None:
-    tree = Table("")
-    for path in paths:
-        place(tree, ("log", "fields", *path), Scalar("1", 1, ""))
-
-    words = ("LOG", "FIELDS", *"_".join(paths[-1]).upper().split("_"))
-    target = resolve(Known(Configuration), tree, words, create=False)
-
-    if is_placed(tree, paths[-1]):
-        assert target is not None
-        assert "_".join(map(str, target.path)).upper() == "_".join(words)
-        assert is_placed(tree, target.path[2:])
-
-
-def is_placed(tree: Table, path: tuple[str | int, ...]) -> bool:
-    at: Any = tree
-    for key in ("log", "fields", *path):
-        at = step(at, key)
-    return at is not None

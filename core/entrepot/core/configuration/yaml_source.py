@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from math import isfinite
 from typing import Any
 
 import yaml
@@ -17,7 +18,7 @@ _NULL = re.compile(r"~|null|Null|NULL|", re.ASCII)
 _TRUE = re.compile(r"y|Y|yes|Yes|YES|true|True|TRUE|on|On|ON", re.ASCII)
 _FALSE = re.compile(r"n|N|no|No|NO|false|False|FALSE|off|Off|OFF", re.ASCII)
 _INTEGER = re.compile(
-    r"[-+]?(?:0b_*[01][01_]*|0x_*[0-9a-fA-F][0-9a-fA-F_]*|0o?_*[0-7][0-7_]*|0|[1-9][0-9_]*)",
+    r"[-+]?(?:0b_*[01][01_]*|0[xX]_*[0-9a-fA-F][0-9a-fA-F_]*|0o?_*[0-7][0-7_]*|0_*|[1-9][0-9_]*)",
     re.ASCII,
 )
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", re.ASCII)
@@ -95,7 +96,7 @@ def _scalar_value(tag: str, text: str) -> Any:
             return _TRUE.fullmatch(text) is not None
         case "int" if _INTEGER.fullmatch(text):
             return _integer(text)
-        case "float" if _FLOAT.fullmatch(text):
+        case "float" if _FLOAT.fullmatch(text) and isfinite(float(text)):
             return float(text)
         case _:
             return text
