@@ -94,7 +94,7 @@ def index(children: Iterable[bytes] = (), **more: Any) -> bytes:
 async def verify(registry: Registry, name: RepositoryName) -> dict[str, Digest]:
     """Read all that the repository's tags need and hash it; gives what the tags point to."""
     repository = registry.repository(name)
-    found = {}
+    found: dict[str, Digest] = {}
     for tag in (await repository.tags.page()).names:
         manifest = await repository.manifests.get(Tag(tag))
         found[tag] = manifest.digest
