@@ -23,8 +23,7 @@ class DictionaryDriver(Driver):
         self.store = store
 
     async def stat(self, key: str) -> Entry:
-        stored = self.find(key)
-        return Entry(key, len(stored.content), stored.modified)
+        return self.entry(key)
 
     async def read(
         self, key: str, start: int = 0, stop: int | None = None
@@ -38,7 +37,7 @@ class DictionaryDriver(Driver):
         if create and key in self.store:
             raise ExistsError(key)
         self.store[key] = Stored(content, time.time())
-        return await self.stat(key)
+        return self.entry(key)
 
     async def delete(self, keys: Sequence[str]) -> None:
         for key in keys:
@@ -53,7 +52,7 @@ class DictionaryDriver(Driver):
                 continue
             head, found, _ = key[len(prefix) :].partition(delimiter) if delimiter else (key, "", "")
             if not found:
-                yield await self.stat(key)
+                yield self.entry(key)
             elif (shared := prefix + head + delimiter) != given:
                 given = shared
                 yield Prefix(shared)
@@ -63,3 +62,7 @@ class DictionaryDriver(Driver):
             return self.store[key]
         except KeyError:
             raise NotFoundError(key) from None
+
+    def entry(self, key: str) -> Entry:
+        stored = self.find(key)
+        return Entry(key, len(stored.content), stored.modified)

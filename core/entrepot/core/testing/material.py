@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import aclosing
+from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ class Broken(Exception):  # noqa: N818 - what happened to the stream, not a kind
     """What a stream raises in the middle."""
 
 
+@lru_cache(maxsize=4)
 def content(size: int, seed: int = 0) -> bytes:
     """Bytes of which every stretch tells where it belongs; equal for equal arguments."""
     return random.Random(seed).randbytes(size)  # noqa: S311 - repeatable
