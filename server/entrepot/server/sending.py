@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -29,7 +31,10 @@ class FileResponse(Response):
 
 
 class StreamResponse(Response):
-    """Chunks sent as fast as the client takes them; the source is closed whatever happens."""
+    """Chunks sent as fast as the client takes them; the source is closed whatever happens.
+
+    A client that leaves cancels the reading: servers take what is sent to nobody.
+    """
 
     def __init__(
         self,
@@ -42,6 +47,15 @@ class StreamResponse(Response):
         self.chunks = chunks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                watch = group.create_task(_until_left(receive))
+                await self._send(send)
+                watch.cancel()
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+    async def _send(self, send: Send) -> None:
         async with aclosing(self.chunks) as chunks:
             first = await anext(chunks, b"")  # an error of the store is still told as one
             status = self.status_code
@@ -51,6 +65,13 @@ class StreamResponse(Response):
             async for chunk in chunks:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _until_left(receive: Receive) -> None:
+    """Raises ClientDisconnect: when the client is gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    raise ClientDisconnect
 
 
 class PartsResponse(StreamResponse):

@@ -1,0 +1,32 @@
+"""The conformance suite on the drivers that come with the registry."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+from entrepot.core.testing import DriverSuite, Opening
+from entrepot.drivers.filesystem import FilesystemOptions, open_filesystem
+from entrepot.drivers.inmemory import InMemoryDriver
+
+
+class TestFilesystem(DriverSuite):
+    @pytest.fixture
+    def open_driver(self, tmp_path: Path) -> Opening:
+        return lambda: open_filesystem(FilesystemOptions(rootdirectory=str(tmp_path)))
+
+
+class TestFilesystemWithoutFsync(DriverSuite):
+    @pytest.fixture
+    def open_driver(self, tmp_path: Path) -> Opening:
+        options = FilesystemOptions(rootdirectory=str(tmp_path), fsync=False)
+        return lambda: open_filesystem(options)
+
+
+class TestInMemory(DriverSuite):
+    @pytest.fixture
+    def open_driver(self) -> Opening:
+        driver = InMemoryDriver()
+        return lambda: nullcontext(driver)
