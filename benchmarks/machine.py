@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import platform
 import re
@@ -10,14 +9,12 @@ import shutil
 import time
 from pathlib import Path
 
-__all__ = ["conditions", "free_space", "stolen_seconds", "touch_memory"]
-
-_SHARE = 0.8  # of what is free: more would drive files out of the cache
+__all__ = ["conditions", "free_space", "memory", "stolen_seconds"]
 
 
 def conditions(folder: Path) -> dict[str, str]:
     """Kernel, processors, memory, what else goes on, and the file system of a folder."""
-    available, total = (_memory(name) / (1 << 30) for name in ("MemAvailable", "MemTotal"))
+    available, total = (memory(name) / (1 << 30) for name in ("MemAvailable", "MemTotal"))
     return {
         "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
         "processors": f"{len(os.sched_getaffinity(0))} x {_processor()}",
@@ -27,20 +24,15 @@ def conditions(folder: Path) -> dict[str, str]:
     }
 
 
+def memory(name: str) -> int:
+    """Bytes, as /proc/meminfo names them."""
+    found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/meminfo").read_text())
+    return int(found[1]) * 1024 if found else 0
+
+
 def free_space(folder: Path) -> int:
     """Bytes that may still be written there."""
     return shutil.disk_usage(folder).free
-
-
-def touch_memory(size: int) -> None:
-    """Use so many bytes of memory and give them back, or most of what is free.
-
-    A virtual machine gets memory from its host when it first writes to it, at ten times the cost
-    of memory that it has; without this, whoever comes first pays for all.
-    """
-    size = min(size, int(_memory("MemFree") * _SHARE))
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE
-    mmap.mmap(-1, size, flags).close()
 
 
 def stolen_seconds() -> float:
@@ -64,12 +56,6 @@ def _processor_times() -> list[int]:
 def _processor() -> str:
     found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
     return found[1] if found else platform.processor() or "unknown"
-
-
-def _memory(name: str) -> int:
-    """Bytes, as /proc/meminfo names them."""
-    found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/meminfo").read_text())
-    return int(found[1]) * 1024 if found else 0
 
 
 def _file_system(folder: Path) -> str:

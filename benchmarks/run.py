@@ -82,7 +82,7 @@ def _notes(plan: Plan, options: argparse.Namespace, folder: Path) -> dict[str, s
         "time": time.strftime("%Y-%m-%d %H:%M"),
         "repeats": f"{options.repeat}, the median is shown",
         "requests": f"{plan.connections} connections, {plan.seconds} s each",
-        "caches": "what is pulled was just pushed; memory is touched before each transfer",
+        "caches": "what is pulled was just pushed; memory is warm",
         "servers": "one at a time, one worker, filesystem driver, no access log, no TLS",
     }
 

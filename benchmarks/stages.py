@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from benchmarks import machine, processes, transfers
+from benchmarks import processes, transfers
 from benchmarks.clients import Client, Usage, together
 from benchmarks.content import Blob, Content
 from benchmarks.failures import BenchmarkError
@@ -16,6 +16,7 @@ from benchmarks.figures import Figures, Measure
 from benchmarks.requesting import Endpoint, client_name, hammer, request_rate
 from benchmarks.servers import Server
 from benchmarks.syncing import flush
+from benchmarks.warming import warm_memory
 from benchmarks.wire import Connection
 
 __all__ = ["GIB", "MIB", "SMALL", "STAGES", "Load", "Plan", "Run"]
@@ -26,7 +27,6 @@ SMALL = 2048  # bytes of the blob that is asked for again and again
 STAGES = ("start", "transfers", "requests", "memory")
 
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-_MARGIN = GIB // 4  # bytes of memory beyond what a phase fills
 _SETTLING = 1.0  # seconds until memory is called idle
 
 
@@ -160,8 +160,8 @@ class Run:
     def _together(self, load: Load, clients: Sequence[Client]) -> Usage:
         """Let the clients work once earlier phases are on the disk and memory is at hand."""
         flush(self.server.root.parent)
-        machine.touch_memory(2 * load.amount + _MARGIN)
-        return together(self.server.pid, clients)
+        with warm_memory(load.amount + load.amount // 8):
+            return together(self.server.pid, clients)
 
     def _pushing(self, style: str, blob: Blob) -> Client:
         def client(ready: Callable[[], None]) -> None:
