@@ -16,6 +16,7 @@ from entrepot.core.errors import NotFoundError
 
 MIB = 1024 * 1024
 LARGE = 12 * MIB + 5  # past the part size of the backends that write in parts
+SKEW = 600.0  # seconds that a backend's clock may differ; time zones differ by more
 TOKEN = "a/_uploads/0b0e5d11-3a5c-4b6e-9d6e-6f0a4ac4f7aa"  # noqa: S105 - of an upload, no secret
 
 

@@ -12,10 +12,9 @@ import pytest
 
 from entrepot.core.driver import Driver, Entry
 from entrepot.core.errors import NotFoundError
-from entrepot.core.testing.material import LARGE, MIB, content, ends, get, keys, put
+from entrepot.core.testing.material import LARGE, MIB, SKEW, content, ends, get, keys, put
 
 _PIECE = 8 * MIB  # more than this at once, and a few transfers fill the memory
-_SKEW = 600.0  # seconds that a backend's clock may differ; time zones differ by more
 
 
 class Reading:
@@ -35,7 +34,7 @@ class Reading:
         """In seconds since the epoch, UTC: uploads and garbage expire by it."""
         await put(driver, "a")
 
-        assert abs((await driver.stat("a")).modified - time.time()) < _SKEW
+        assert abs((await driver.stat("a")).modified - time.time()) < SKEW
 
     async def test_stat_is_not_older_after_a_rewrite(self, driver: Driver) -> None:
         await put(driver, "a", b"one")

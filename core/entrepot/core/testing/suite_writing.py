@@ -13,6 +13,7 @@ from entrepot.core.errors import NotFoundError, StorageError
 from entrepot.core.testing.material import (
     LARGE,
     MIB,
+    SKEW,
     Broken,
     Stalled,
     breaking,
@@ -57,7 +58,7 @@ class Writing:
         entry = await driver.write("a/b", pieces(content(MIB + 1)))
 
         assert (entry.key, entry.size) == ("a/b", MIB + 1)
-        assert abs(entry.modified - (await driver.stat("a/b")).modified) < 2.0
+        assert abs(entry.modified - (await driver.stat("a/b")).modified) < SKEW
 
     async def test_write_leaves_one_object(self, driver: Driver) -> None:
         await put(driver, "a/b", content(3 * MIB))
