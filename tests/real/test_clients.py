@@ -107,10 +107,11 @@ def test_deleted_tag_is_gone(client: Copier, site: Site) -> None:
 @pytest.mark.parametrize("name", ["oras", "regctl"])
 def test_referrer_follows_its_subject(name: str, site: Site) -> None:
     image, client = site.image("referrer"), COPIERS[name]
+    COPIERS["oras"].push(image, site.reference(below="/source"), site.env)
 
-    client.push(image, site.reference(), site.env)
-    client.pull(site.reference(), site.folder / "pulled", site.env)
+    client.copy(site.reference(below="/source"), site.reference(below="/target"), site.env)
+    client.pull(site.reference(below="/target"), site.folder / "pulled", site.env)
 
-    answer = site.registry.http.get(f"/v2/{site.repository}/referrers/{image.digest}")
+    answer = site.registry.http.get(f"/v2/{site.repository}/target/referrers/{image.digest}")
     assert [each["artifactType"] for each in answer.json()["manifests"]] == [SBOM]
     assert pulled_digests(site.folder / "pulled") >= image.manifests | image.blobs
