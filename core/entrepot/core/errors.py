@@ -113,7 +113,7 @@ class StorageError(RegistryError):
         self.driver = ""
 
     def __str__(self) -> str:
-        return f"{self.driver or 'storage'}: {self.key or '(store)'}: {self.reason}"
+        return ": ".join(part for part in (self.driver or "storage", self.key, self.reason) if part)
 
 
 class NotFoundError(StorageError):

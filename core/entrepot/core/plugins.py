@@ -91,6 +91,15 @@ class Plugins:
         """The drivers that a configuration may name, by name, without aliases."""
         return dict(sorted(self._drivers.items()))
 
+    @property
+    def driver_options(self) -> Mapping[str, type[DriverOptions]]:
+        """The options model of each driver, by name and alias."""
+        return {
+            name: driver.options
+            for driver in self._drivers.values()
+            for name in (driver.name, *driver.aliases)
+        }
+
     def driver(self, name: str) -> RegisteredDriver:
         """The driver of that name or alias.
 

@@ -9,12 +9,11 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from entrepot.core.guard import GuardedDriver
-
 from entrepot.core import catalogue
 from entrepot.core.blobs import Blobs
 from entrepot.core.cache import ContentCache
 from entrepot.core.driver import Driver
+from entrepot.core.guard import GuardedDriver
 from entrepot.core.manifest import Manifest
 from entrepot.core.manifests import Manifests
 from entrepot.core.names import RepositoryName
@@ -85,10 +84,12 @@ class Repository:
 
 
 @asynccontextmanager
-async def open_registry(driver: Driver, rules: Rules) -> AsyncGenerator[Registry, None]:
-    """A registry over an open driver; its threads end with the context."""
+async def open_registry(
+    driver: Driver, rules: Rules, name: str = ""
+) -> AsyncGenerator[Registry, None]:
+    """A registry over an open driver, which errors call `name`; its threads end with it."""
     threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="hash")
     try:
-        yield Registry(GuardedDriver(driver), rules, threads)
+        yield Registry(GuardedDriver(driver, name), rules, threads)
     finally:
         threads.shutdown(wait=False, cancel_futures=True)

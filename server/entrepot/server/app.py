@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from starlette.applications import Starlette
 
 from entrepot.core.configuration import Configuration, driver_options, load
+from entrepot.core.driver import Driver
+from entrepot.core.errors import StorageError
 from entrepot.core.plugins import Plugins, disabled_by, load_plugins
 from entrepot.core.registry import Rules, open_registry
 from entrepot.server.application import Api
@@ -32,10 +34,11 @@ def create_app(
 
     Raises ConfigurationError: with every mistake of the configuration.
     """
-    if configuration is None:
-        configuration = load(os.environ.get(CONFIGURATION_PATH), os.environ).configuration
     if plugins is None:
         plugins = load_plugins(disabled_by(os.environ))
+    if configuration is None:
+        path = os.environ.get(CONFIGURATION_PATH)
+        configuration = load(path, os.environ, drivers=plugins.driver_options).configuration
     storage = configuration.storage
     registered = plugins.driver(storage.driver)
     options = driver_options(storage, registered.options)
@@ -44,8 +47,8 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None, None]:
         async with (
-            registered.open_driver(options) as driver,
-            open_registry(driver, _rules(configuration)) as registry,
+            _named(registered.open_driver(options), storage.driver) as driver,
+            open_registry(driver, _rules(configuration), storage.driver) as registry,
         ):
             api.registry = registry
             yield
@@ -54,6 +57,20 @@ def create_app(
     app = Starlette(lifespan=lifespan)
     app.router.default = api
     return app
+
+
+@asynccontextmanager
+async def _named(
+    opening: AbstractAsyncContextManager[Driver], name: str
+) -> AsyncGenerator[Driver, None]:
+    """An open driver; why it cannot be opened is told with its name."""
+    async with AsyncExitStack() as stack:
+        try:
+            driver = await stack.enter_async_context(opening)
+        except StorageError as error:
+            error.driver = name
+            raise
+        yield driver
 
 
 def _urls(configuration: Configuration) -> Urls:

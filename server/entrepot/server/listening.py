@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from entrepot.core.configuration import Address
 
@@ -41,3 +44,31 @@ def free_path(path: str) -> None:
             os.unlink(path)
             return
     raise OSError(98, "a server listens there", path)
+
+
+def when_answering(where: Mapping[str, Any], act: Callable[[], None]) -> None:
+    """Do something once a server answers at an `address` and `port`, or at the path `uds`.
+
+    Blocks until then; a connection alone does not count, the system takes those earlier.
+    """
+    while not _answers(where):
+        time.sleep(0.05)
+    act()
+
+
+def _answers(where: Mapping[str, Any]) -> bool:
+    family = socket.AF_INET6 if ":" in where.get("address", "") else socket.AF_INET
+    try:
+        with socket.socket(socket.AF_UNIX if "uds" in where else family) as probe:
+            probe.settimeout(60)
+            probe.connect(str(where["uds"]) if "uds" in where else _reachable(where))
+            probe.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return probe.recv(8) == b"HTTP/1.1"
+    except OSError:
+        return False
+
+
+def _reachable(where: Mapping[str, Any]) -> tuple[str, int]:
+    """An address of this machine that a server on all its addresses can be reached at."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(where["address"], where["address"])  # noqa: S104
+    return host, where["port"]

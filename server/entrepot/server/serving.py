@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from granian.constants import HTTPModes, Interfaces, Loops
@@ -16,9 +18,11 @@ from granian.server import Server
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from entrepot.core.configuration import Configuration, load
+from entrepot.core.errors import RegistryError
+from entrepot.core.plugins import disabled_by, load_plugins
 from entrepot.server.app import CONFIGURATION_PATH, create_app
 from entrepot.server.body import CHUNK
-from entrepot.server.listening import free_address, free_path
+from entrepot.server.listening import free_address, free_path, when_answering
 from entrepot.server.logs import AccessLog, set_up_logging
 
 _LOG = logging.getLogger("entrepot.server")
@@ -27,24 +31,28 @@ _HEADER_SECONDS = 30  # a client that takes longer to send its headers is cut of
 
 def worker() -> ASGIApp:
     """What each worker process serves; it loads the configuration as its parent did."""
-    configuration = load(os.environ.get(CONFIGURATION_PATH), os.environ).configuration
+    plugins = load_plugins(disabled_by(os.environ))
+    path = os.environ.get(CONFIGURATION_PATH)
+    configuration = load(path, os.environ, drivers=plugins.driver_options).configuration
     set_up_logging(configuration)
-    app: ASGIApp = create_app(configuration)
+    app: ASGIApp = create_app(configuration, plugins)
     if not configuration.log.accesslog.disabled:
         app = AccessLog(app)
     return brief_lifespan(app)
 
 
-def serve(configuration: Configuration) -> None:
-    """Serve until a signal says to stop.
+def serve(configuration: Configuration, ready: Callable[[], None]) -> None:
+    """Serve until a signal says to stop; `ready` is called when the first answer came.
 
     Workers are spawned, never forked: clients of storage backends do not survive a fork.
 
     Raises OSError: if the address cannot be listened on; SystemExit: if a worker failed.
     """
     multiprocessing.set_start_method("spawn", force=True)
+    arguments = _arguments(configuration)
+    Thread(target=when_answering, args=(arguments, ready), daemon=True).start()
     try:
-        Server(**_arguments(configuration)).serve()
+        Server(**arguments).serve()
     except FatalError as error:
         raise SystemExit(1) from error
 
@@ -79,7 +87,7 @@ def _where(configuration: Configuration) -> dict[str, Any]:
 
 
 def brief_lifespan(app: ASGIApp) -> ASGIApp:
-    """The same application, whose failure to start is told in its last line alone."""
+    """The same application, whose failure to start is told in one line, without a traceback."""
 
     async def briefly(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
@@ -88,10 +96,13 @@ def brief_lifespan(app: ASGIApp) -> ASGIApp:
 
         async def sending(message: Message) -> None:
             if message["type"].endswith(".failed"):
-                lines = message.get("message", "").strip().splitlines()
-                message = {**message, "message": lines[-1] if lines else "start failed"}
+                message = {"type": message["type"]}
             await send(message)
 
-        await app(scope, receive, sending)
+        try:
+            await app(scope, receive, sending)
+        except Exception as error:
+            trace = None if isinstance(error, RegistryError) else error
+            _LOG.error("cannot start: %s", error, exc_info=trace)
 
     return briefly

@@ -33,7 +33,7 @@ def test_defaults_of_a_file(loaded: Load) -> None:
     assert configuration.http.address == Address("", 5000)
     assert configuration.http.prefix == "/"
     assert configuration.http.workers == 1
-    assert configuration.http.draintimeout == Duration(0)
+    assert configuration.http.draintimeout == Duration.parse("20s")
     assert configuration.http.idletimeout == Duration.parse("5m")
     assert configuration.log.level == "info"
     assert configuration.log.formatter == "text"

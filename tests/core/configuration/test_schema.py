@@ -82,5 +82,5 @@ def test_duration_is_text_or_a_number() -> None:
     http = schema()["$defs"]["Http"]["properties"]
 
     assert http["draintimeout"]["type"] == ["string", "integer"]
-    assert http["draintimeout"]["default"] == "0s"
+    assert http["draintimeout"]["default"] == "20s"
     assert http["idletimeout"]["default"] == "5m0s"

@@ -118,7 +118,7 @@ class Http(Section):
     """Not needed: uploads carry no signed state."""
     relativeurls: bool = False
     """Answer with URLs that have no scheme and host."""
-    draintimeout: Duration = Duration(0)
+    draintimeout: Duration = Duration.parse("20s")
     """How long running requests may go on once the server is told to stop."""
     idletimeout: Duration = Duration.parse("5m")
     """How long a client may send nothing in the middle of a body."""

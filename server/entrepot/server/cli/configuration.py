@@ -8,10 +8,10 @@ import os
 import typer
 import yaml
 
-from entrepot.core.configuration import driver_options, load, schema, shown
+from entrepot.core.configuration import schema, shown
 from entrepot.core.plugins import disabled_by, load_plugins
-from entrepot.server.cli.reporting import reported, tell
-from entrepot.server.cli.serve import ConfigurationFile
+from entrepot.server.cli.reporting import reported
+from entrepot.server.cli.serve import ConfigurationFile, read
 
 app = typer.Typer(no_args_is_help=True, help="Check, show or describe the configuration.")
 
@@ -20,11 +20,7 @@ app = typer.Typer(no_args_is_help=True, help="Check, show or describe the config
 def check(config: ConfigurationFile = None) -> None:
     """Say what is wrong with a configuration; exit with 1 if anything is."""
     with reported():
-        loaded = load(config, os.environ)
-        tell("warning", loaded.notes)
-        storage = loaded.configuration.storage
-        registered = load_plugins(disabled_by(os.environ)).driver(storage.driver)
-        driver_options(storage, registered.options)
+        read(config)
     typer.echo("the configuration is good")
 
 
@@ -35,9 +31,9 @@ def show(config: ConfigurationFile = None) -> None:
     Secrets are masked.
     """
     with reported():
-        loaded = load(config, os.environ)
-    tell("warning", loaded.notes)
-    typer.echo(yaml.safe_dump(shown(loaded), sort_keys=False), nl=False)
+        loaded, _ = read(config)
+    effective = shown(loaded, load_plugins(disabled_by(os.environ)).driver_options)
+    typer.echo(yaml.safe_dump(effective, sort_keys=False), nl=False)
     for path, origin in sorted(loaded.origins.items()):
         if origin != "default":
             typer.echo(f"# {path}: {origin}")
@@ -46,6 +42,5 @@ def show(config: ConfigurationFile = None) -> None:
 @app.command(name="schema")
 def print_schema() -> None:
     """Print a JSON Schema of the configuration, for editors."""
-    drivers = load_plugins(disabled_by(os.environ)).drivers
-    models = {name: driver.options for name, driver in drivers.items()}
-    typer.echo(json.dumps(schema(models), indent=2))
+    drivers = load_plugins(disabled_by(os.environ)).driver_options
+    typer.echo(json.dumps(schema(drivers), indent=2))

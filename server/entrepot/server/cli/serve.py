@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from entrepot.core.configuration import Configuration, driver_options, load
+from entrepot.core.configuration import Configuration, Loaded, driver_options, load
 from entrepot.core.driver import DriverOptions
 from entrepot.core.plugins import disabled_by, load_plugins
 from entrepot.server import serving
@@ -27,6 +27,18 @@ ConfigurationFile = Annotated[
 ]
 
 
+def read(config: Path | None) -> tuple[Loaded, DriverOptions]:
+    """The configuration and its driver's options, all mistakes told at once.
+
+    Raises ConfigurationError.
+    """
+    plugins = load_plugins(disabled_by(os.environ))
+    loaded = load(config, os.environ, drivers=plugins.driver_options)
+    tell("warning", loaded.notes)
+    storage = loaded.configuration.storage
+    return loaded, driver_options(storage, plugins.driver(storage.driver).options)
+
+
 def serve(config: ConfigurationFile = None) -> None:
     """Serve the registry until it is told to stop.
 
@@ -36,14 +48,10 @@ def serve(config: ConfigurationFile = None) -> None:
     with reported():
         if config is not None:
             os.environ[CONFIGURATION_PATH] = str(config)
-        loaded = load(config, os.environ)
-        tell("warning", loaded.notes)
-        storage = loaded.configuration.storage
-        registered = load_plugins(disabled_by(os.environ)).driver(storage.driver)
-        options = driver_options(storage, registered.options)
-    typer.echo(_greeting(loaded.configuration, options), err=True)
+        loaded, options = read(config)
+    greeting = _greeting(loaded.configuration, options)
     try:
-        serving.serve(loaded.configuration)
+        serving.serve(loaded.configuration, lambda: typer.echo(greeting, err=True))
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         tell("error", [f"http.addr: cannot listen on {loaded.configuration.http.addr}: {reason}"])
