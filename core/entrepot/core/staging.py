@@ -27,13 +27,14 @@ class StagedUpload(Upload):
         size = await self.size()
         if offset != size:
             raise OffsetError(self._prefix, f"upload holds {size} bytes, not {offset}")
+        first = await _first(chunks)
+        if not first:  # an empty part would occupy the offset of the next append
+            return size
         key = f"{self._prefix}{offset:020d}"
         try:
-            part = await self._driver.write(key, chunks, create=True)
+            part = await self._driver.write(key, _again(first, chunks), create=True)
         except ExistsError as error:
             raise OffsetError(self._prefix, f"another append began at {offset}") from error
-        if part.size == 0:  # it would occupy the offset of the next append
-            await self._driver.delete([key])
         return size + part.size
 
     async def commit(self, key: str, size: int) -> Entry:
@@ -42,17 +43,18 @@ class StagedUpload(Upload):
         if held != size:
             raise OffsetError(self._prefix, f"upload holds {held} bytes, not {size}")
         entry = await self._driver.write(key, self._joined(parts))
-        await self._driver.delete([part.key for part in parts])
+        await self.abort()
         return entry
 
     async def abort(self) -> None:
-        await self._driver.delete([part.key async for part in self._parts()])
+        """Remove every part, also those that an interrupted removal left without their first."""
+        await self._driver.delete([part.key async for part in self._driver.scan(self._prefix)])
 
     async def _parts(self) -> AsyncGenerator[Entry, None]:
         end = 0
         async for part in self._driver.scan(self._prefix):
             assert isinstance(part, Entry)
-            if int(part.key.removeprefix(self._prefix)) == end:  # else: a loser's empty part
+            if int(part.key.removeprefix(self._prefix)) == end:  # else: left by a removal
                 yield part
                 end += part.size
 
@@ -61,3 +63,17 @@ class StagedUpload(Upload):
             async with aclosing(self._driver.read(part.key)) as chunks:
                 async for chunk in chunks:
                     yield chunk
+
+
+async def _first(chunks: AsyncIterator[bytes]) -> bytes:
+    """The first chunk that has something in it; empty if there is none."""
+    async for chunk in chunks:
+        if chunk:
+            return chunk
+    return b""
+
+
+async def _again(first: bytes, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    yield first
+    async for chunk in chunks:
+        yield chunk
