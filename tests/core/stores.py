@@ -70,7 +70,7 @@ def described(content: bytes, media_type: str, algorithm: str = "sha256") -> dic
     }
 
 
-def image(layers: Iterable[bytes] = (), **more: Any) -> bytes:
+def image(layers: Iterable[bytes] = (), /, **more: Any) -> bytes:
     """An image manifest of these layers over `CONFIG`."""
     document = {
         "schemaVersion": 2,
@@ -81,7 +81,7 @@ def image(layers: Iterable[bytes] = (), **more: Any) -> bytes:
     return json.dumps(document | more).encode()
 
 
-def index(children: Iterable[bytes] = (), **more: Any) -> bytes:
+def index(children: Iterable[bytes] = (), /, **more: Any) -> bytes:
     """An index of these image manifests."""
     document = {
         "schemaVersion": 2,

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 from entrepot.core.driver import Driver, Entry, Upload
-from entrepot.core.errors import ExistsError, OffsetError
+from entrepot.core.errors import ExistsError, NotFoundError, OffsetError
 
 
 class StagedUpload(Upload):
@@ -42,7 +42,10 @@ class StagedUpload(Upload):
         held = sum(part.size for part in parts)
         if held != size:
             raise OffsetError(self._prefix, f"upload holds {held} bytes, not {size}")
-        entry = await self._driver.write(key, self._joined(parts))
+        try:
+            entry = await self._driver.write(key, self._joined(parts))
+        except NotFoundError as error:
+            raise OffsetError(self._prefix, "upload was committed or aborted meanwhile") from error
         await self.abort()
         return entry
 
