@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.core.interleaving import Turns, TurnsDriver, every_order
-from tests.core.stores import chunks, index, open_repository, read_blob
+from tests.core.stores import NAME, chunks, index, open_repository, read_blob
 from tests.core.testing.dictionary import DictionaryDriver
 
+from entrepot.core import layout
 from entrepot.core.errors import ManifestUnknownError, ProtocolError
 from entrepot.core.manifest import Manifest
 from entrepot.core.names import Digest, Reference, Tag
@@ -105,6 +106,23 @@ async def test_two_pushes_of_one_tag_side_by_side_leave_one_of_them() -> None:
                 await repository.manifests.get(Digest.of(content))
 
     assert await every_order(case) > 1
+
+
+async def test_tag_that_is_pushed_behind_its_deletion_stays() -> None:
+    async def case(turns: Turns) -> None:
+        driver = TurnsDriver(DictionaryDriver({}), turns)
+        async with open_repository(driver, UNVERIFIED) as repository:
+            await repository.manifests.put(T, CONTENT, None)
+            await turns.run(repository.manifests.put(T, OTHER, None), repository.tags.delete(T))
+            changes = [
+                step.verb
+                for step in turns.steps
+                if layout.tag_link(NAME, T) in step.keys and step.verb != "read"
+            ]
+            found = await repository.tags.find(T)
+            assert found == (Digest.of(OTHER) if changes == ["delete", "write"] else None)
+
+    assert await every_order(case) > 3
 
 
 # -- two sessions of one upload -----------------------------------------------------------------
