@@ -6,16 +6,18 @@ So that drivers hold backend code only, and no key reaches a store unless it is 
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from time import perf_counter
+from types import TracebackType
 from typing import Literal
 
 from entrepot.core.driver import Driver, Entry, Prefix, Upload
 from entrepot.core.errors import KeyInvalidError, RegistryError, StorageError, UnavailableError
 
-_KEY = re.compile(r"[A-Za-z0-9._-]{1,255}(?:/[A-Za-z0-9._-]{1,255})*", re.ASCII)
+_NAME = r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]{1,255}"
+_KEY = re.compile(rf"{_NAME}(?:/{_NAME})*", re.ASCII)
 _PARTIAL = re.compile(r"[A-Za-z0-9._/-]*", re.ASCII)
 _DOTS = re.compile(r"(?:^|/)\.{1,2}(?:/|$)")
 _LONGEST = 1024  # bytes of a key
@@ -72,7 +74,7 @@ class _Passing:
 
 def check_key(key: str) -> None:
     """Raises KeyInvalidError: if no store is to be asked about this key."""
-    if len(key) > _LONGEST or not _KEY.fullmatch(key) or _DOTS.search(key):
+    if len(key) > _LONGEST or not _KEY.fullmatch(key):
         raise KeyInvalidError(key[:100], "invalid key")
 
 
@@ -173,33 +175,49 @@ class GuardedDriver(Driver):
         check_key(token)
         return _GuardedUpload(self, self.driver.upload(token), token)
 
-    @contextmanager
-    def _watched(
-        self, operation: Operation, key: str, passing: _Passing | None = None
-    ) -> Generator[None, None, None]:
-        began = time.perf_counter()
-        operation.calls += 1
-        try:
-            yield
-        except Exception as error:
-            operation.failures += 1
-            if passing is not None and passing.error is not None:
-                raise passing.error from None
-            self._stamp(error, key)
-            raise
-        finally:
-            operation.seconds += time.perf_counter() - began
+    def _watched(self, operation: Operation, key: str, passing: _Passing | None = None) -> _Watch:
+        return _Watch(self.name, operation, key, passing)
 
-    def _stamp(self, error: Exception, key: str) -> None:
+
+class _Watch:
+    """Counts one call of the driver, and sees to it that its error is a storage error.
+
+    A class, because it is entered for every request and a generator costs thrice as much.
+    """
+
+    __slots__ = ("_began", "_key", "_name", "_operation", "_passing")
+
+    def __init__(self, name: str, operation: Operation, key: str, passing: _Passing | None) -> None:
+        self._name = name
+        self._operation = operation
+        self._key = key
+        self._passing = passing
+        self._began = perf_counter()
+
+    def __enter__(self) -> None:
+        self._operation.calls += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._operation.seconds += perf_counter() - self._began
+        if isinstance(error, Exception):
+            self._operation.failures += 1
+            self._explain(error)
+
+    def _explain(self, error: Exception) -> None:
+        if self._passing is not None and self._passing.error is not None:
+            raise self._passing.error from None
         if isinstance(error, StorageError):
-            error.driver = error.driver or self.name
-            return
-        if isinstance(error, RegistryError):
-            return
-        reason = f"the driver failed with {type(error).__name__}"
-        unavailable = UnavailableError(key, reason)
-        unavailable.driver = self.name
-        raise unavailable from error
+            error.driver = error.driver or self._name
+        elif not isinstance(error, RegistryError):
+            reason = f"the driver failed with {type(error).__name__}"
+            unavailable = UnavailableError(self._key, reason)
+            unavailable.driver = self._name
+            raise unavailable from error
 
 
 class _GuardedUpload(Upload):

@@ -27,19 +27,64 @@ async def chunks(receive: Receive, idle: float) -> AsyncGenerator[bytes, None]:
     held: list[bytes] = []
     size = 0
     more = True
-    while more:
-        message = await _next(receive, idle)
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        piece: bytes = message.get("body", b"")
-        more = message.get("more_body", False)
-        held.append(piece)
-        size += len(piece)
-        if size >= _ENOUGH and (size >= CHUNK or len(held) == 1 or not more):
-            yield piece if len(held) == 1 else b"".join(held)
-            held, size = [], 0
-    if size:
-        yield b"".join(held)
+    patience = _Patience(receive, idle)
+    try:
+        while more:
+            message = await patience.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            piece: bytes = message.get("body", b"")
+            more = message.get("more_body", False)
+            held.append(piece)
+            size += len(piece)
+            if size >= _ENOUGH and (size >= CHUNK or len(held) == 1 or not more):
+                yield piece if len(held) == 1 else b"".join(held)
+                held, size = [], 0
+        if size:
+            yield b"".join(held)
+    finally:
+        patience.end()
+
+
+class _Patience:
+    """Receives, and gives up on a client that sends nothing for too long.
+
+    One timer looks from time to time whether something came, because clients send layers in
+    frames of a few bytes, and a time-out for each of those would cost more than the frame.
+    """
+
+    def __init__(self, receive: Receive, idle: float) -> None:
+        self._receive = receive
+        self._idle = idle
+        self._loop = asyncio.get_running_loop()
+        self._waiting: asyncio.Task[object] | None = None
+        self._since = 0.0
+        self._ended = False
+        self._timer = self._loop.call_later(idle, self._look)
+
+    async def receive(self) -> Message:
+        self._since = self._loop.time()
+        self._waiting = asyncio.current_task()
+        try:
+            return await self._receive()
+        except asyncio.CancelledError:
+            if self._ended and self._waiting is not None and self._waiting.uncancel() == 0:
+                raise BodyTimeoutError(f"no data came for {self._idle:g} seconds") from None
+            raise
+        finally:
+            self._waiting = None
+
+    def end(self) -> None:
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        since = self._since if self._waiting is not None else now
+        if self._waiting is not None and now - since >= self._idle:
+            self._ended = True
+            self._waiting.cancel()
+        else:
+            self._timer = self._loop.call_at(since + self._idle, self._look)
 
 
 async def exactly(body: AsyncIterator[bytes], size: int) -> AsyncGenerator[bytes, None]:
@@ -69,11 +114,3 @@ async def whole(receive: Receive, idle: float, limit: int) -> bytes:
         if size > limit:
             raise ManifestTooLargeError(f"the manifest is larger than {limit} bytes")
     return b"".join(held)
-
-
-async def _next(receive: Receive, idle: float) -> Message:
-    try:
-        async with asyncio.timeout(idle):
-            return await receive()
-    except TimeoutError:
-        raise BodyTimeoutError(f"no data came for {idle:g} seconds") from None

@@ -1,4 +1,4 @@
-"""The registry on Granian: workers, limits of the server, a graceful end."""
+"""The registry on Granian: in this process, or in several workers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from granian.constants import HTTPModes, Interfaces, Loops
+from granian.constants import HTTPModes, Interfaces
 from granian.errors import FatalError
 from granian.http import HTTP1Settings, HTTP2Settings
 from granian.log import LogLevels
@@ -19,7 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from entrepot.core.configuration import Configuration, load
 from entrepot.core.errors import RegistryError
-from entrepot.core.plugins import disabled_by, load_plugins
+from entrepot.core.plugins import Plugins, disabled_by, load_plugins
+from entrepot.server import alone
 from entrepot.server.app import CONFIGURATION_PATH, create_app
 from entrepot.server.body import CHUNK
 from entrepot.server.listening import free_address, free_path, when_answering
@@ -27,6 +28,28 @@ from entrepot.server.logs import AccessLog, set_up_logging
 
 _LOG = logging.getLogger("entrepot.server")
 _HEADER_SECONDS = 30  # a client that takes longer to send its headers is cut off
+_LOGS = {"loggers": {"_granian": {"handlers": [], "propagate": True}}}  # go where ours go
+
+
+def serve(configuration: Configuration, plugins: Plugins, ready: Callable[[], None]) -> None:
+    """Serve until a signal says to stop; `ready` is called when the first answer came.
+
+    One worker is this process itself. Several are spawned, never forked: clients of storage
+    backends do not survive a fork.
+
+    Raises OSError: if the address cannot be listened on; StorageError: if the store cannot be
+    used; SystemExit: if a worker failed.
+    """
+    set_up_logging(configuration)
+    where = _where(configuration)
+    Thread(target=when_answering, args=(where, ready), daemon=True).start()
+    settings = where | _settings(configuration)
+    if configuration.http.workers == 1:
+        app = create_app(configuration, plugins)
+        drain = configuration.http.draintimeout.seconds
+        alone.serve(app, _logged(app, configuration), settings, drain)
+    else:
+        _serve_workers(configuration, settings)
 
 
 def worker() -> ASGIApp:
@@ -35,55 +58,7 @@ def worker() -> ASGIApp:
     path = os.environ.get(CONFIGURATION_PATH)
     configuration = load(path, os.environ, drivers=plugins.driver_options).configuration
     set_up_logging(configuration)
-    app: ASGIApp = create_app(configuration, plugins)
-    if not configuration.log.accesslog.disabled:
-        app = AccessLog(app)
-    return brief_lifespan(app)
-
-
-def serve(configuration: Configuration, ready: Callable[[], None]) -> None:
-    """Serve until a signal says to stop; `ready` is called when the first answer came.
-
-    Workers are spawned, never forked: clients of storage backends do not survive a fork.
-
-    Raises OSError: if the address cannot be listened on; SystemExit: if a worker failed.
-    """
-    multiprocessing.set_start_method("spawn", force=True)
-    arguments = _arguments(configuration)
-    Thread(target=when_answering, args=(arguments, ready), daemon=True).start()
-    try:
-        Server(**arguments).serve()
-    except FatalError as error:
-        raise SystemExit(1) from error
-
-
-def _arguments(configuration: Configuration) -> dict[str, Any]:
-    http = configuration.http
-    return _where(configuration) | {
-        "target": "entrepot.server.serving:worker",
-        "factory": True,
-        "interface": Interfaces.ASGI,
-        "http": HTTPModes.auto if http.h2c.enabled else HTTPModes.http1,
-        "loop": Loops.auto,
-        "websockets": False,
-        "workers": http.workers,
-        "workers_kill_timeout": max(1, round(http.draintimeout.seconds)),
-        "http1_settings": HTTP1Settings(
-            header_read_timeout=_HEADER_SECONDS * 1000, max_buffer_size=CHUNK
-        ),
-        "http2_settings": HTTP2Settings(max_concurrent_streams=128, max_headers_size=64 * 1024),
-        "log_level": LogLevels.warning,
-        "log_access": False,
-    }
-
-
-def _where(configuration: Configuration) -> dict[str, Any]:
-    address = configuration.http.address
-    if address is None:
-        free_path(configuration.http.addr)
-        return {"uds": Path(configuration.http.addr)}
-    host, port = free_address(address)
-    return {"address": host, "port": port}
+    return brief_lifespan(_logged(create_app(configuration, plugins), configuration))
 
 
 def brief_lifespan(app: ASGIApp) -> ASGIApp:
@@ -106,3 +81,46 @@ def brief_lifespan(app: ASGIApp) -> ASGIApp:
             _LOG.error("cannot start: %s", error, exc_info=trace)
 
     return briefly
+
+
+def _serve_workers(configuration: Configuration, settings: dict[str, Any]) -> None:
+    multiprocessing.set_start_method("spawn", force=True)
+    server = Server(
+        "entrepot.server.serving:worker",
+        factory=True,
+        interface=Interfaces.ASGI,
+        workers=configuration.http.workers,
+        workers_kill_timeout=max(1, round(configuration.http.draintimeout.seconds)),
+        **settings,
+    )
+    try:
+        server.serve()
+    except FatalError as error:
+        raise SystemExit(1) from error
+
+
+def _logged(app: ASGIApp, configuration: Configuration) -> ASGIApp:
+    return app if configuration.log.accesslog.disabled else AccessLog(app)
+
+
+def _settings(configuration: Configuration) -> dict[str, Any]:
+    return {
+        "http": HTTPModes.auto if configuration.http.h2c.enabled else HTTPModes.http1,
+        "websockets": False,
+        "http1_settings": HTTP1Settings(
+            header_read_timeout=_HEADER_SECONDS * 1000, max_buffer_size=CHUNK
+        ),
+        "http2_settings": HTTP2Settings(max_concurrent_streams=128, max_headers_size=64 * 1024),
+        "log_level": LogLevels.error,
+        "log_dictconfig": _LOGS,
+        "log_access": False,
+    }
+
+
+def _where(configuration: Configuration) -> dict[str, Any]:
+    address = configuration.http.address
+    if address is None:
+        free_path(configuration.http.addr)
+        return {"uds": Path(configuration.http.addr)}
+    host, port = free_address(address)
+    return {"address": host, "port": port}

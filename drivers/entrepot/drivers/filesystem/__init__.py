@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 
 from pydantic import Field, field_validator
 
-from entrepot.core import Driver, DriverOptions, FullError, RegisterDriver, hookimpl
+from entrepot.core import AccessError, Driver, DriverOptions, FullError, RegisterDriver, hookimpl
 from entrepot.drivers.filesystem.driver import FilesystemDriver
-from entrepot.drivers.filesystem.errors import translating
-from entrepot.drivers.filesystem.threads import PacedThreads
+from entrepot.drivers.filesystem.errors import translated
+from entrepot.drivers.filesystem.files import Files
+from entrepot.drivers.filesystem.threads import Threads
 
 _FEWEST_THREADS = 25  # Distribution raises a lower number, too
 
@@ -24,7 +25,7 @@ class FilesystemOptions(DriverOptions):
         default="/var/lib/registry", min_length=1, description="Where data lies."
     )
     maxthreads: int = Field(
-        default=100, ge=1, description="Blocking operations at a time; 25 at least."
+        default=100, ge=0, description="Blocking operations at a time; 25 at least."
     )
     fsync: bool = Field(
         default=True,
@@ -43,26 +44,30 @@ async def open_filesystem(options: FilesystemOptions) -> AsyncGenerator[Driver, 
 
     Raises AccessError: if the folder cannot be created or written to; the message names it.
     """
-    root = _prepared(options.rootdirectory)
-    threads = PacedThreads(options.maxthreads)
+    root = os.path.abspath(options.rootdirectory)
+    threads = Threads(options.maxthreads)
     try:
-        yield FilesystemDriver(root, threads, fsync=options.fsync)
+        await threads.run(_prepare, root)
+        yield FilesystemDriver(Files(root, fsync=options.fsync), threads)
     finally:
         threads.close()
 
 
-def _prepared(folder: str) -> str:
-    root = os.path.abspath(folder)
+def _prepare(root: str) -> None:
+    try:
+        os.makedirs(root, exist_ok=True)
+    except OSError as error:
+        reason = f"cannot create the root folder {root}: {error.strerror}"
+        raise AccessError("", reason) from error
     probe = os.path.join(root, f"probe.{uuid.uuid4()}.tmp")
     try:
-        with translating("", root):
-            os.makedirs(root, exist_ok=True)
-        with translating("", root):
-            os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-            os.unlink(probe)
-    except FullError:
-        pass  # what is stored can still be served
-    return root
+        os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        os.unlink(probe)
+    except OSError as error:
+        if isinstance(translated(error, "", root), FullError):
+            return  # what is stored can still be served, and deleted
+        reason = f"cannot write to the root folder {root}: {error.strerror}"
+        raise AccessError("", reason) from error
 
 
 @hookimpl

@@ -2,38 +2,65 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import stat
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
-from entrepot.core import DeleteError, Driver, Entry, NotFoundError, Prefix, StorageError, Upload
+from entrepot.core import (
+    DeleteError,
+    Driver,
+    Entry,
+    KeyInvalidError,
+    NotFoundError,
+    Prefix,
+    StorageError,
+    UnavailableError,
+    Upload,
+)
 from entrepot.drivers.filesystem.errors import translated, translating
-from entrepot.drivers.filesystem.files import Files
-from entrepot.drivers.filesystem.pumping import pump
-from entrepot.drivers.filesystem.threads import PacedThreads, finished
+from entrepot.drivers.filesystem.files import Files, copy_some, is_temporary, open_to_read
+from entrepot.drivers.filesystem.pumping import BATCH, Batches, Pump
+from entrepot.drivers.filesystem.threads import Call, Threads, Wanted, ended
 from entrepot.drivers.filesystem.upload import FilesystemUpload
 from entrepot.drivers.filesystem.walk import Walk
 
 _CHUNK = 1024 * 1024
 _SMALL = 64 * 1024  # bytes that are read on the spot
 _FIRST_PAGE, _PAGE = 16, 1000  # who only asks whether there is anything gets a short answer
+_DELETED = 500  # keys deleted by one call, so that a long list can be cancelled
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A file to read from. Of little, all is in `content`, and the file is closed."""
+
+    descriptor: int | None
+    content: bytes
+    end: int  # where reading ends
+
+    def close(self) -> None:
+        if self.descriptor is not None:
+            os.close(self.descriptor)
 
 
 class FilesystemDriver(Driver):
-    """Objects as files below `root`, which exists."""
+    """Objects as files below the root of `files`, which exists."""
 
-    def __init__(self, root: str, threads: PacedThreads, *, fsync: bool) -> None:
-        self._files = Files(root, fsync=fsync)
+    def __init__(self, files: Files, threads: Threads) -> None:
+        self._files = files
         self._threads = threads
 
     async def stat(self, key: str) -> Entry:
         path = self._path(key)
-        with translating(key, path):
-            status = await self._threads.quick(os.stat, path)
+        try:
+            status = await self._threads.quick(None, os.stat, path)
+        except OSError as error:
+            raise translated(error, key, path) from error
         if not stat.S_ISREG(status.st_mode):
             raise NotFoundError(key)
         return Entry(key, status.st_size, status.st_mtime)
@@ -42,42 +69,42 @@ class FilesystemDriver(Driver):
         self, key: str, start: int = 0, stop: int | None = None
     ) -> AsyncGenerator[bytes, None]:
         path = self._path(key)
-        with translating(key, path):
-            opened = await self._threads.quick(_open, path, start, stop, release=_close)
-        descriptor, content, end = opened
-        if descriptor is None:
-            if content:
-                yield content
+        opened = await self._open(key, path, start, stop)
+        if opened.descriptor is None:
+            if opened.content:
+                yield opened.content
             return
-        reading: asyncio.Future[bytes] | None = None
+        reading = self._read_ahead(opened, start)
         try:
-            reading = self._threads.start(os.pread, descriptor, min(_CHUNK, end - start), start)
-            while start < end:
+            while reading is not None:
                 with translating(key, path):
-                    content = await finished(reading)
+                    content = await ended(reading)
                 if not content:
-                    return
+                    raise UnavailableError(key, f"{path}: the file was cut while it was read")
                 start += len(content)
-                size = min(_CHUNK, end - start)
-                reading = self._threads.start(os.pread, descriptor, size, start)
+                reading = self._read_ahead(opened, start)
                 yield content
         finally:
-            if reading is not None and not reading.done():
-                await finished(reading)
-            os.close(descriptor)
+            await self._end_read(opened.descriptor, reading)
 
     async def write(self, key: str, chunks: AsyncIterator[bytes], *, create: bool = False) -> Entry:
-        path = self._path(key)
-        first, second = await _some(chunks), await _some(chunks)
-        if second:
-            status = await self._write_stream(key, _chain(first, second, chunks), create)
-        else:
-            with translating(key, path):
-                status = await self._threads.run(self._write_whole, path, first, create)
-        return Entry(key, status.st_size, status.st_mtime)
+        batches = Batches(chunks)
+        first = await batches.take()
+        if sum(map(len, first)) < BATCH:  # then it is all
+            path = self._path(key)
+            act = partial(self._files.write, path, first, create=create)
+            return await self._publish(key, act)
+
+        async def fill(descriptor: int) -> None:
+            pump = Pump(self._threads, descriptor, key, self._path(key))
+            await pump.write(batches, first)
+
+        return await self._store(key, fill, create=create)
 
     async def delete(self, keys: Sequence[str]) -> None:
-        failures = await self._threads.run(self._delete, keys)
+        failures: dict[str, StorageError] = {}
+        for at in range(0, len(keys), _DELETED):
+            failures |= await self._threads.run(self._delete, keys[at : at + _DELETED])
         if failures:
             raise DeleteError(failures)
 
@@ -87,7 +114,7 @@ class FilesystemDriver(Driver):
         items = Walk(self._files.root, after, delimiter).items(prefix)
         size = _FIRST_PAGE
         while True:
-            with translating(prefix, self._files.root):
+            with translating(prefix, self._files.path(prefix)):
                 page = await self._threads.run(list, islice(items, size))
             for item in page:
                 yield item
@@ -98,8 +125,20 @@ class FilesystemDriver(Driver):
     async def copy(self, source: str, target: str) -> Entry:
         path = self._path(source)
         with translating(source, path):
-            status = await self._threads.run(self._files.copy, path, self._path(target))
-        return Entry(target, status.st_size, status.st_mtime)
+            reading, status = await self._threads.obtain(_close_read, open_to_read, path)
+
+        async def fill(descriptor: int) -> None:
+            size = 0
+            with translating(target, self._path(target), writing=True):
+                while copied := await self._threads.run(copy_some, reading, descriptor):
+                    size += copied
+            if size != status.st_size:
+                raise UnavailableError(source, f"{path}: gave {size} of {status.st_size} bytes")
+
+        try:
+            return await self._store(target, fill, create=False)
+        finally:
+            os.close(reading)
 
     async def move(self, source: str, target: str) -> Entry:
         path = self._path(source)
@@ -114,38 +153,61 @@ class FilesystemDriver(Driver):
         return FilesystemUpload(self._files, self._threads, token)
 
     def _path(self, key: str) -> str:
-        return os.path.join(self._files.root, key)
+        if key.endswith(".tmp") and is_temporary(key):
+            raise KeyInvalidError(key, "names that end like this are of files being written")
+        return self._files.path(key)
 
-    def _write_whole(self, path: str, content: bytes, create: bool) -> os.stat_result:
-        return self._files.write(path, content, create=create)
-
-    async def _write_stream(
-        self, key: str, chunks: AsyncIterator[bytes], create: bool
-    ) -> os.stat_result:
-        path = self._path(key)
-        with translating(key, path):
-            begun = await self._threads.obtain(partial(self._files.begin, path), self._discard)
-        descriptor, temporary = begun
+    async def _open(self, key: str, path: str, start: int, stop: int | None) -> _Opened:
         try:
-            await pump(chunks, descriptor, self._threads)
-        except BaseException as error:
-            await self._threads.run(self._files.discard, descriptor, temporary)
-            if isinstance(error, OSError):
+            return await self._threads.quick(_Opened.close, _open, path, start, stop)
+        except OSError as error:
+            if error.errno != errno.ESTALE:
                 raise translated(error, key, path) from error
+        with translating(key, path):  # on NFS: replaced since its name was looked up
+            return await self._threads.quick(_Opened.close, _open, path, start, stop)
+
+    async def _end_read(self, descriptor: int, reading: Call[bytes] | None) -> None:
+        try:
+            if reading is not None:
+                with suppress(OSError):  # of a chunk that nobody takes
+                    await ended(reading)
+        finally:
+            if os.fstat(descriptor).st_nlink:
+                os.close(descriptor)
+            else:  # the last one to close a deleted file waits until its blocks are freed
+                await self._threads.run(os.close, descriptor)
+
+    def _read_ahead(self, opened: _Opened, start: int) -> Call[bytes] | None:
+        """The next chunk on its way; None at the end."""
+        size = min(_CHUNK, opened.end - start)
+        if opened.descriptor is None or size <= 0:
+            return None
+        return self._threads.start(os.pread, opened.descriptor, size, start)
+
+    async def _store(
+        self, key: str, fill: Callable[[int], Awaitable[None]], *, create: bool
+    ) -> Entry:
+        """A new object out of a file that `fill` writes to by its descriptor."""
+        path = self._path(key)
+        with translating(key, path, writing=True):
+            new = await self._threads.obtain(self._files.discard, self._files.begin, path)
+        try:
+            await fill(new.descriptor)
+        except BaseException:
+            await self._threads.run(self._files.discard, new)
             raise
-        with translating(key, path):
-            return await self._threads.run(self._publish, descriptor, temporary, path, create)
+        return await self._publish(key, partial(self._files.publish, new, create=create))
 
-    def _discard(self, begun: tuple[int, str]) -> None:
-        self._files.discard(*begun)
-
-    def _publish(self, descriptor: int, temporary: str, path: str, create: bool) -> os.stat_result:
-        return self._files.publish(descriptor, temporary, path, create=create)
+    async def _publish(self, key: str, act: Callable[[Wanted], os.stat_result]) -> Entry:
+        """A cancellation that comes before the file has its name leaves the key as it was."""
+        with translating(key, self._path(key), writing=True):
+            status = await self._threads.run_wanted(act)
+        return Entry(key, status.st_size, status.st_mtime)
 
     def _delete(self, keys: Sequence[str]) -> dict[str, StorageError]:
         failures: dict[str, StorageError] = {}
         for key in keys:
-            path = self._path(key)
+            path = self._files.path(key)
             try:
                 self._files.remove(path)
             except OSError as error:
@@ -153,41 +215,19 @@ class FilesystemDriver(Driver):
         return failures
 
 
-def _open(path: str, start: int, stop: int | None) -> tuple[int | None, bytes, int]:
-    """A file open for reading and where reading ends; of little, the content at once."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+def _open(path: str, start: int, stop: int | None) -> _Opened:
+    descriptor, status = open_to_read(path)
     try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         end = status.st_size if stop is None else min(stop, status.st_size)
         if end - start > _SMALL:
-            return descriptor, b"", end
+            return _Opened(descriptor, b"", end)
         content = os.pread(descriptor, end - start, start) if end > start else b""
     except BaseException:
         os.close(descriptor)
         raise
     os.close(descriptor)
-    return None, content, end
+    return _Opened(None, content, end)
 
 
-def _close(opened: tuple[int | None, bytes, int]) -> None:
-    if opened[0] is not None:
-        os.close(opened[0])
-
-
-async def _some(chunks: AsyncIterator[bytes]) -> bytes:
-    """The next chunk that is not empty; nothing at the end."""
-    while (chunk := await anext(chunks, None)) is not None:
-        if chunk:
-            return chunk
-    return b""
-
-
-async def _chain(
-    first: bytes, second: bytes, rest: AsyncIterator[bytes]
-) -> AsyncGenerator[bytes, None]:
-    yield first
-    yield second
-    async for chunk in rest:
-        yield chunk
+def _close_read(opened: tuple[int, os.stat_result]) -> None:
+    os.close(opened[0])

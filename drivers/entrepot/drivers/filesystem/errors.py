@@ -31,17 +31,35 @@ _KINDS: dict[int, type[StorageError]] = {
     errno.ENAMETOOLONG: KeyInvalidError,
 }
 
+_WRITING_KINDS: dict[int, type[StorageError]] = {
+    **_KINDS,
+    errno.ENOENT: UnavailableError,
+    # a key that is the beginning of another one, up to a slash: no folder can hold both
+    errno.ENOTDIR: KeyInvalidError,
+    errno.EISDIR: KeyInvalidError,
+}
+
 
 @contextmanager
-def translating(key: str, path: str) -> Generator[None, None, None]:
-    """Errors of the operating system become storage errors that name the path."""
+def translating(key: str, path: str, *, writing: bool = False) -> Generator[None, None, None]:
+    """Errors of the operating system become storage errors that name the path.
+
+    When `writing`, a missing file or folder says nothing about the object.
+    """
     try:
         yield
     except OSError as error:
-        raise translated(error, key, path) from error
+        raise translated(error, key, path, writing=writing) from error
 
 
-def translated(error: OSError, key: str, path: str) -> StorageError:
-    kind = _KINDS.get(error.errno or 0, UnavailableError)
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    return kind(key, f"{path}: {reason}")
+def translated(error: OSError, key: str, path: str, *, writing: bool = False) -> StorageError:
+    kinds = _WRITING_KINDS if writing else _KINDS
+    kind = kinds.get(error.errno or 0, UnavailableError)
+    if kind in {NotFoundError, ExistsError}:
+        return kind(key)
+    return kind(key, f"{path}: {error.strerror or error}")
+
+
+def is_folder(path: str) -> IsADirectoryError:
+    """What reading a folder raises, also where opening it succeeds."""
+    return IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)

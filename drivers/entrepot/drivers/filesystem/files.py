@@ -7,133 +7,184 @@ import os
 import re
 import stat
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TypeVar
+
+from entrepot.drivers.filesystem.errors import is_folder
+from entrepot.drivers.filesystem.threads import Wanted
 
 ResultT = TypeVar("ResultT")
 
-_TRIES = 16  # somebody may remove an empty folder between its creation and its first file
-_COPY = 64 * 1024 * 1024
+_TRIES = 32  # others may remove an empty folder between its making and its first file
+_MOST_PARTS = 512  # of one writev; Linux takes 1024
+_COPIED = 64 * 1024 * 1024  # bytes copied by one call, so that a copy can be cancelled
+_BUFFER = 1024 * 1024
 _TEMPORARY = re.compile(r".+\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp", re.DOTALL)
+_CANNOT_COPY = {errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM}
+
+
+@dataclass(slots=True)
+class NewFile:
+    """A file on its way; `Files.publish` or `Files.discard` ends it."""
+
+    path: str  # what it will be
+    temporary: str  # its name until then
+    descriptor: int
+    changed: list[str]  # folders in which folders were made for it
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file is one being written, or left by a crash; Distribution names them alike."""
+    """Whether a name is of a file on its way, or left by a crash; Distribution's are alike."""
     return name.endswith(".tmp") and _TEMPORARY.fullmatch(name) is not None
 
 
 class Files:
-    """File operations below a root folder, durable if `fsync`."""
+    """File operations below a root folder, durable on return if `fsync`."""
 
     def __init__(self, root: str, *, fsync: bool) -> None:
         self.root = root
         self.fsync = fsync
+        self._inside = os.path.join(root, "")  # how every path below it begins
 
-    def begin(self, path: str) -> tuple[int, str]:
-        """A new file beside `path`, and its name; `publish` or `discard` ends it."""
+    def path(self, key: str) -> str:
+        return self._inside + key
+
+    def begin(self, path: str) -> NewFile:
         temporary = f"{path}.{uuid.uuid4()}.tmp"
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
-        return self.in_folder(path, lambda: os.open(temporary, flags, 0o666)), temporary
+        changed: list[str] = []
+        descriptor = self.in_folder(path, changed, lambda: os.open(temporary, flags, 0o666))
+        return NewFile(path, temporary, descriptor, changed)
 
-    def publish(
-        self, descriptor: int, temporary: str, path: str, *, create: bool
-    ) -> os.stat_result:
-        """Give a finished file its name, and close it.
+    def publish(self, new: NewFile, wanted: Wanted, *, create: bool) -> os.stat_result:
+        """Give a finished file its name.
 
-        Raises FileExistsError: with `create`, if the name is taken; the file is then gone.
+        Raises FileExistsError: with `create`, if the name is taken. When this raises and the
+        file has not got its name, it is gone.
         """
         try:
             if self.fsync:
-                os.fsync(descriptor)
-            status = os.fstat(descriptor)
+                os.fsync(new.descriptor)
+            status = os.fstat(new.descriptor)
+            self._close(new)
+            check_wanted(wanted)
             if create:
-                os.link(temporary, path)
-                os.unlink(temporary)
+                os.link(new.temporary, new.path)
+                os.unlink(new.temporary)
             else:
-                os.replace(temporary, path)
+                os.replace(new.temporary, new.path)
         except BaseException:
-            self.discard(descriptor, temporary)
+            self.discard(new)
             raise
-        os.close(descriptor)
-        self.sync_folder(os.path.dirname(path))
+        self.sync(os.path.dirname(new.path), *new.changed)
         return status
 
-    def discard(self, descriptor: int, temporary: str) -> None:
-        os.close(descriptor)
-        try:
-            os.unlink(temporary)
-        except FileNotFoundError:
-            return
-        self.prune(os.path.dirname(temporary))
+    def discard(self, new: NewFile) -> None:
+        with suppress(OSError):
+            self._close(new)
+        with suppress(OSError):
+            os.unlink(new.temporary)
+        self.prune(os.path.dirname(new.path))
 
-    def write(self, path: str, content: bytes, *, create: bool) -> os.stat_result:
-        """A whole small file in one call."""
-        descriptor, temporary = self.begin(path)
+    def write(
+        self, path: str, content: Sequence[bytes], wanted: Wanted, *, create: bool
+    ) -> os.stat_result:
+        """A whole file in one call; see `publish`."""
+        new = self.begin(path)
         try:
-            write_all(descriptor, content)
+            write_all(new.descriptor, content)
         except BaseException:
-            self.discard(descriptor, temporary)
+            self.discard(new)
             raise
-        return self.publish(descriptor, temporary, path, create=create)
+        return self.publish(new, wanted, create=create)
 
-    def copy(self, source: str, target: str) -> os.stat_result:
-        with open(source, "rb", buffering=0) as reading:
-            descriptor, temporary = self.begin(target)
-            try:
-                while os.sendfile(descriptor, reading.fileno(), None, _COPY):
-                    pass
-            except BaseException:
-                self.discard(descriptor, temporary)
-                raise
-        return self.publish(descriptor, temporary, target, create=False)
+    def rename(self, source: str, target: str) -> None:
+        """Move a file whose content is durable, replacing what is there.
+
+        Raises FileNotFoundError: if `source` does not exist.
+        """
+        changed: list[str] = []
+        try:
+            self.in_folder(target, changed, lambda: os.replace(source, target), source)
+        except BaseException:
+            self.prune(os.path.dirname(target))
+            raise
+        left = os.path.dirname(source)
+        self.sync(os.path.dirname(target), *changed, left)
+        self.prune(left)
 
     def move(self, source: str, target: str) -> os.stat_result:
-        """Rename, replacing what is there."""
-        if not stat.S_ISREG(os.stat(source).st_mode):  # a missing one must not look like a folder
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), source)
-        self.in_folder(target, lambda: os.replace(source, target))
-        self.sync_folder(os.path.dirname(target))
-        if os.path.dirname(source) != os.path.dirname(target):
-            self.sync_folder(os.path.dirname(source))
-            self.prune(os.path.dirname(source))
-        return os.stat(target)
+        """`rename` with the file's time set to now, as it is for an object just written."""
+        if not stat.S_ISREG(os.stat(source).st_mode):
+            raise is_folder(source)
+        os.utime(source)
+        status = os.stat(source)
+        self.rename(source, target)
+        return status
 
     def remove(self, path: str) -> None:
         """Idempotent; folders that become empty go, too."""
         try:
             os.unlink(path)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except (IsADirectoryError, PermissionError):  # which of them depends on the system
+            if not os.path.isdir(path):
+                raise
             return
         self.prune(os.path.dirname(path))
 
     def prune(self, folder: str) -> None:
         """Remove a folder and those above it while they are empty; never the root."""
-        while folder.startswith(self.root + os.sep):
+        while folder.startswith(self._inside):
             try:
                 os.rmdir(folder)
             except OSError:
                 return
             folder = os.path.dirname(folder)
 
-    def in_folder(self, path: str, act: Callable[[], ResultT]) -> ResultT:
-        """Do something that needs the folder of `path`, which is created if it is missing."""
+    def in_folder(
+        self,
+        path: str,
+        changed: list[str],
+        act: Callable[[], ResultT],
+        needed: str | None = None,
+    ) -> ResultT:
+        """Do what needs the folder of `path`, which is made if it is missing.
+
+        Adds to `changed` the folders in which folders were made.
+
+        Raises FileNotFoundError: if `needed`, another file, is what is missing.
+        """
         for _ in range(_TRIES):
             try:
                 return act()
             except FileNotFoundError:
-                self._make_folder(os.path.dirname(path))
-        return act()
+                if needed is not None:
+                    os.stat(needed)
+            self._make_folder(os.path.dirname(path), changed)
+        raise OSError(errno.EAGAIN, "its folder was removed again and again")
 
-    def sync_folder(self, folder: str) -> None:
+    def sync(self, *folders: str) -> None:
+        """Make the names in folders durable; done last, when one commit serves them all."""
         if not self.fsync:
             return
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        for folder in dict.fromkeys(folders):
+            try:
+                descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue  # removed since, with the names in it
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
-    def _make_folder(self, folder: str) -> None:
+    def _make_folder(self, folder: str, changed: list[str]) -> None:
+        if not folder.startswith(self._inside):
+            # it was there at the start, so what is missing is a mount: fill no other disk
+            raise OSError(errno.ENXIO, "the root folder is gone")
         parent = os.path.dirname(folder)
         for _ in range(_TRIES):
             try:
@@ -141,18 +192,56 @@ class Files:
             except FileExistsError:
                 return
             except FileNotFoundError:
-                self._make_folder(parent)
+                self._make_folder(parent, changed)
             else:
-                break
+                changed.append(parent)
+                return
+
+    def _close(self, new: NewFile) -> None:
+        descriptor, new.descriptor = new.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def check_wanted(wanted: Wanted) -> None:
+    """The last moment at which a cancellation undoes all: before a file gets its name."""
+    if not wanted():
+        raise OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
+
+
+def open_to_read(path: str) -> tuple[int, os.stat_result]:
+    """Raises IsADirectoryError: if it is a folder, or no file at all."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise is_folder(path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor, status
+
+
+def write_all(descriptor: int, content: Sequence[bytes]) -> None:
+    """Write to where the file's position is."""
+    for at in range(0, len(content), _MOST_PARTS):
+        parts = content[at : at + _MOST_PARTS]
+        size = sum(map(len, parts))
+        written = os.writev(descriptor, parts)
+        if written < size:  # a signal, or the disk is nearly full: the next call tells
+            rest = memoryview(b"".join(parts))
+            while written < size:
+                written += os.write(descriptor, rest[written:])
+
+
+def copy_some(source: int, target: int) -> int:
+    """Copy from and to where the files' positions are; gives the bytes copied, 0 at the end."""
+    if hasattr(os, "copy_file_range"):
         try:
-            self.sync_folder(parent)
-        except FileNotFoundError:
-            return  # pruned meanwhile: whoever needs it tries again
-
-
-def write_all(descriptor: int, content: bytes) -> None:
-    written = os.write(descriptor, content)
-    if written < len(content):
-        view = memoryview(content)
-        while written < len(content):
-            written += os.write(descriptor, view[written:])
+            return os.copy_file_range(source, target, _COPIED)
+        except OSError as error:
+            if error.errno not in _CANNOT_COPY:
+                raise
+    content = os.read(source, _BUFFER)
+    write_all(target, [content] if content else [])
+    return len(content)

@@ -1,32 +1,101 @@
-"""Streams into files: the next chunk is pulled while the last one is written."""
+"""Streams into files: the next chunks are pulled while the last ones are written."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 
+from entrepot.core import StorageError
+from entrepot.drivers.filesystem.errors import translated
 from entrepot.drivers.filesystem.files import write_all
-from entrepot.drivers.filesystem.threads import PacedThreads, finished
+from entrepot.drivers.filesystem.threads import Call, Threads, ended
+
+BATCH = 1024 * 1024  # bytes written by one call in a thread
 
 
-async def pump(chunks: AsyncIterator[bytes], descriptor: int, threads: PacedThreads) -> int:
-    """Write a stream behind what the file has; gives the number of bytes.
+class Batches:
+    """A stream, taken in batches of chunks that are worth a hop to a thread."""
 
-    When this returns or raises, no thread uses the descriptor any more, and what was written
-    is a true beginning of the stream.
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+        self.held: list[bytes] = []  # what was pulled before the stream raised
+        self._ended = False
+
+    async def take(self) -> list[bytes]:
+        """The next chunks: BATCH bytes or more unless the stream ends, none at its end."""
+        size = 0
+        while size < BATCH and not self._ended:
+            chunk = await anext(self._chunks, None)
+            if chunk is None:
+                self._ended = True
+            elif chunk:
+                self.held.append(chunk)
+                size += len(chunk)
+        taken, self.held = self.held, []
+        return taken
+
+
+class Pump:
+    """Writes a stream to where a file's position is, one batch behind what is pulled.
+
+    When `write` has returned or raised, no thread uses the file any more, and what it wrote
+    is a true beginning of the stream: nothing goes behind a batch that failed.
     """
-    written = 0
-    writing: asyncio.Future[None] | None = None
-    try:
-        async for chunk in chunks:
-            if writing is not None:
-                await finished(writing)
-            writing = threads.start(write_all, descriptor, chunk)
-            written += len(chunk)
-        if writing is not None:
-            await finished(writing)
-    except BaseException:
-        if writing is not None and not writing.done():
-            await finished(writing)
-        raise
-    return written
+
+    def __init__(self, threads: Threads, descriptor: int, key: str, path: str) -> None:
+        self._threads = threads
+        self._descriptor = descriptor
+        self._key = key
+        self._path = path
+        self._writing: Call[None] | None = None
+        self._failed = False
+
+    async def write(
+        self, batches: Batches, first: list[bytes] | None = None, *, keep: bool = False
+    ) -> int:
+        """Write `first`, then all there is; gives the number of bytes.
+
+        With `keep`, what came of a stream that raises is written, too.
+
+        Raises what the stream raises, unchanged; a StorageError if writing fails.
+        """
+        size = 0
+        try:
+            batch = first or await batches.take()
+            while batch:
+                await self._put(batch)
+                size += sum(map(len, batch))
+                batch = await batches.take()
+            await self._settle()
+        except BaseException:
+            await self._stop(batches.held if keep else [])
+            raise
+        return size
+
+    async def _put(self, batch: list[bytes]) -> None:
+        await self._settle()
+        self._writing = self._threads.start(write_all, self._descriptor, batch)
+
+    async def _settle(self) -> None:
+        """Wait for what is being written, if anything is."""
+        writing, self._writing = self._writing, None
+        if writing is None:
+            return
+        try:
+            await ended(writing)
+        except OSError as error:
+            self._failed = True
+            raise translated(error, self._key, self._path, writing=True) from error
+        except asyncio.CancelledError:
+            self._failed = writing.exception() is not None
+            raise
+
+    async def _stop(self, rest: list[bytes]) -> None:
+        """End what is under way, and write the rest if that is its place in the file."""
+        try:
+            await self._settle()
+            if rest and not self._failed:
+                await self._put(rest)
+                await self._settle()
+        except StorageError:
+            return  # what stopped the stream is what is told

@@ -5,68 +5,180 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import TypeVar, TypeVarTuple
-
-from entrepot.core.threads import Threads
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, TypeVar, TypeVarTuple
 
 ResultT = TypeVar("ResultT")
 ArgsT = TypeVarTuple("ArgsT")
 
-_SLOW = 0.005  # seconds; a quick call that takes longer shows a slow disk
-_PAUSE = 5.0  # seconds for which quick calls then go through threads, too
+Wanted = Callable[[], bool]
+"""Asked from a thread: does the task that made this call still want its result?"""
+
+_SLOW = 0.005  # seconds; a call on the event loop that takes longer shows a slow disk
+_PAUSE = 5.0  # seconds for which calls then go through threads
 
 
-class PacedThreads(Threads):
-    """The one way of this driver to block."""
+class Call(asyncio.Future[ResultT]):
+    """A call that a thread makes, awaited by the task that began it.
 
-    def __init__(self, width: int) -> None:
-        super().__init__(width, "filesystem")
+    A thread cannot be stopped, and what it works on must not be closed under it. So the call
+    declines to be cancelled, and asyncio tells the task of its cancellation when the call
+    has ended.
+    """
+
+    wanted = True
+
+    def cancel(self, msg: Any = None) -> bool:
+        self.wanted = False
+        return False
+
+    def is_wanted(self) -> bool:
+        return self.wanted
+
+
+class Pace:
+    """Whether the disk answers so quickly that waiting for it on the event loop costs least.
+
+    A hop to a thread and back takes some ten times the processor time of opening, reading
+    and closing a small file that the system has in memory. When a call was slow (a disk that
+    sleeps or is overloaded, a network mount), calls go through threads for a while, so that
+    other transfers do not stand still; then the next call tries again.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._slow_until = 0.0
 
-    def start(
-        self, function: Callable[[*ArgsT], ResultT], *args: *ArgsT
-    ) -> asyncio.Future[ResultT]:
-        """Begin a call; whoever begins it waits for it with `finished`."""
-        return asyncio.wrap_future(self._pool.submit(function, *args))
+    def is_quick(self) -> bool:
+        return self._clock() >= self._slow_until
 
-    async def quick(
-        self,
-        function: Callable[[*ArgsT], ResultT],
-        *args: *ArgsT,
-        release: Callable[[ResultT], object] | None = None,
-    ) -> ResultT:
-        """A call that needs microseconds on a disk that is well: made on the spot.
-
-        A hop to a thread costs some twenty times as much as opening and reading a small file
-        that the system has in memory. When one such call was slow (a sleeping disk, a network
-        mount), they go through threads for a while, so that transfers do not wait for them.
-        `release` gives the result back if nobody is there to take it any more.
-        """
-        began = time.monotonic()
-        if began < self._slow_until:
-            return await self.obtain(lambda: function(*args), release or _keep)
+    def call(self, function: Callable[[*ArgsT], ResultT], *args: *ArgsT) -> ResultT:
+        """Make a call here and now, and judge by it."""
+        began = self._clock()
         try:
             return function(*args)
         finally:
-            ended = time.monotonic()
+            ended = self._clock()
             if ended - began > _SLOW:
                 self._slow_until = ended + _PAUSE
 
 
-async def finished(call: asyncio.Future[ResultT]) -> ResultT:
-    """The result of a call in a thread, waited for to its end even when cancelled."""
-    cancelled: asyncio.CancelledError | None = None
-    while not call.done():
+class Threads:
+    """The one way of this driver to block: at most `width` calls in threads at a time.
+
+    For one event loop. It does less than a `ThreadPoolExecutor`, for half the processor time.
+    """
+
+    def __init__(self, width: int, pace: Pace | None = None) -> None:
+        self._width = width
+        self._pace = pace or Pace()
+        self._loop = asyncio.get_running_loop()
+        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._threads: list[Thread] = []
+        self._calls = 0  # begun and not ended; touched on the event loop only
+
+    async def run(self, function: Callable[[*ArgsT], ResultT], *args: *ArgsT) -> ResultT:
+        """The result of a call in a thread; when this raises, even if cancelled, it has ended."""
+        return await ended(self.start(function, *args))
+
+    async def run_wanted(self, function: Callable[[Wanted], ResultT]) -> ResultT:
+        """Like `run`; the call can ask whether it was cancelled, and then undo what it did."""
+        call = Call[ResultT](loop=self._loop)
+        self._begin(call, function, call.is_wanted)
+        return await ended(call)
+
+    async def obtain(
+        self,
+        release: Callable[[ResultT], object],
+        function: Callable[[*ArgsT], ResultT],
+        *args: *ArgsT,
+    ) -> ResultT:
+        """Like `run` for what has to be given back: nothing is kept if this is cancelled."""
+        call = self.start(function, *args)
         try:
-            await asyncio.wait([call])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        if not call.cancelled():
-            call.exception()  # seen: the cancellation is what is told
-        raise cancelled
-    return call.result()
+            return await ended(call)
+        except asyncio.CancelledError:
+            if call.exception() is None:
+                await self.run(release, call.result())
+            raise
+
+    async def quick(
+        self,
+        release: Callable[[ResultT], object] | None,
+        function: Callable[[*ArgsT], ResultT],
+        *args: *ArgsT,
+    ) -> ResultT:
+        """A call that takes microseconds on a disk that is well: made on the spot if it is.
+
+        `release` is `obtain`'s, None for results that hold nothing.
+        """
+        if self._pace.is_quick():
+            return self._pace.call(function, *args)
+        if release is None:
+            return await self.run(function, *args)
+        return await self.obtain(release, function, *args)
+
+    def start(self, function: Callable[[*ArgsT], ResultT], *args: *ArgsT) -> Call[ResultT]:
+        """Begin a call; who begins it waits for its end with `ended`, whatever happens."""
+        call = Call[ResultT](loop=self._loop)
+        self._begin(call, function, *args)
+        return call
+
+    def close(self) -> None:
+        """End the threads; what runs still is waited for."""
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+
+    def _begin(
+        self, call: Call[ResultT], function: Callable[[*ArgsT], ResultT], *args: *ArgsT
+    ) -> None:
+        def work() -> None:
+            try:
+                result = function(*args)
+            except BaseException as error:
+                self._loop.call_soon_threadsafe(self._failed, call, error)
+            else:
+                self._loop.call_soon_threadsafe(self._done, call, result)
+
+        self._calls += 1
+        if self._calls > len(self._threads) and len(self._threads) < self._width:
+            self._add_thread()
+        self._queue.put(work)
+
+    def _add_thread(self) -> None:
+        name = f"filesystem-{len(self._threads)}"
+        thread = Thread(target=_serve, args=(self._queue,), name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system gives no more
+            if not self._threads:
+                raise
+        else:
+            self._threads.append(thread)
+
+    def _done(self, call: Call[ResultT], result: ResultT) -> None:
+        self._calls -= 1
+        call.set_result(result)
+
+    def _failed(self, call: Call[ResultT], error: BaseException) -> None:
+        self._calls -= 1
+        call.set_exception(error)
 
 
-def _keep(_: object) -> None:
-    """For results that hold nothing."""
+async def ended(call: Call[ResultT]) -> ResultT:
+    """The result of a call, once it has ended; only then a cancellation is raised."""
+    try:
+        return await call
+    except asyncio.CancelledError:
+        call.exception()  # looked at, so that asyncio does not report it as forgotten
+        raise
+
+
+def _serve(queue: SimpleQueue[Callable[[], None] | None]) -> None:
+    while (work := queue.get()) is not None:
+        work()
+        del work  # what it holds is not kept until the next one comes

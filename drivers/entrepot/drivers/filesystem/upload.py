@@ -5,13 +5,23 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 
-from entrepot.core import Entry, OffsetError, Upload
+from entrepot.core import Entry, OffsetError, StorageError, Upload
 from entrepot.drivers.filesystem.errors import translating
-from entrepot.drivers.filesystem.files import Files
-from entrepot.drivers.filesystem.pumping import pump
-from entrepot.drivers.filesystem.threads import PacedThreads
+from entrepot.drivers.filesystem.files import Files, check_wanted
+from entrepot.drivers.filesystem.pumping import Batches, Pump
+from entrepot.drivers.filesystem.threads import Threads, Wanted
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The upload's file, open and locked."""
+
+    descriptor: int
+    changed: list[str]  # folders with names that are not durable yet
 
 
 class FilesystemUpload(Upload):
@@ -21,45 +31,40 @@ class FilesystemUpload(Upload):
     removed meanwhile, and appending to it would change a blob.
     """
 
-    def __init__(self, files: Files, threads: PacedThreads, token: str) -> None:
+    def __init__(self, files: Files, threads: Threads, token: str) -> None:
         self._files = files
         self._threads = threads
         self._token = token
-        self._path = os.path.join(files.root, token, "data")
+        self._path = files.path(f"{token}/data")
 
     async def size(self) -> int:
         with translating(self._token, self._path):
-            return await self._threads.quick(self._size)
+            return await self._threads.quick(None, self._size)
 
     async def append(self, chunks: AsyncIterator[bytes], offset: int) -> int:
-        with translating(self._token, self._path):
-            descriptor = await self._threads.obtain(
-                partial(self._lock, offset, True), self._release
-            )
-        written = 0
+        with translating(self._token, self._path, writing=True):
+            held = await self._threads.obtain(self._release, self._lock, offset)
+        pump = Pump(self._threads, held.descriptor, self._token, self._path)
         try:
-            written = await self._pump(chunks, descriptor)
-        finally:
-            with translating(self._token, self._path):
-                await self._threads.run(self._release, descriptor)
+            written = await pump.write(Batches(chunks), keep=True)
+        except BaseException:
+            with suppress(OSError, StorageError):  # what stopped the stream is what is told
+                await self._threads.run(self._release, held)
+            raise
+        with translating(self._token, self._path, writing=True):
+            await self._threads.run(self._release, held)
         return offset + written
 
     async def commit(self, key: str, size: int) -> Entry:
-        target = os.path.join(self._files.root, key)
-        with translating(key, target):
-            status = await self._threads.run(self._commit, target, size)
+        target = self._files.path(key)
+        with translating(key, target, writing=True):
+            status = await self._threads.run_wanted(partial(self._commit, target, size))
         return Entry(key, status.st_size, status.st_mtime)
 
     async def abort(self) -> None:
-        with translating(self._token, self._path):
+        """Forget the upload. An append that is under way notices at its end."""
+        with translating(self._token, self._path, writing=True):
             await self._threads.run(self._files.remove, self._path)
-
-    async def _pump(self, chunks: AsyncIterator[bytes], descriptor: int) -> int:
-        try:
-            return await pump(chunks, descriptor, self._threads)
-        except OSError as error:
-            with translating(self._token, self._path):
-                raise error from None
 
     def _size(self) -> int:
         try:
@@ -67,58 +72,83 @@ class FilesystemUpload(Upload):
         except (FileNotFoundError, NotADirectoryError):
             return 0
 
-    def _lock(self, offset: int, create: bool) -> int:
-        """The locked file, open at its end, which is `offset`."""
-        descriptor = self._create() if create and offset == 0 else self._open(offset)
+    def _lock(self, offset: int) -> _Held:
+        """The file, open at its end, which is `offset`; a new one if that is 0."""
+        changed: list[str] = []
+        if offset == 0:
+            descriptor = self._create(changed)
+        else:
+            descriptor = self._open(offset)
         try:
             self._claim(descriptor, offset)
         except BaseException:
             os.close(descriptor)
             raise
+        return _Held(descriptor, changed)
+
+    def _create(self, changed: list[str]) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        descriptor = self._files.in_folder(
+            self._path, changed, lambda: os.open(self._path, flags, 0o666)
+        )
+        changed.append(os.path.dirname(self._path))
         return descriptor
 
-    def _create(self) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        return self._files.in_folder(self._path, lambda: os.open(self._path, flags, 0o666))
-
-    def _open(self, offset: int) -> int:
+    def _open(self, size: int) -> int:
         try:
             return os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise OffsetError(self._token, f"upload holds nothing, not {offset} bytes") from None
+        except (FileNotFoundError, NotADirectoryError):
+            raise OffsetError(self._token, f"upload holds nothing, not {size} bytes") from None
 
-    def _claim(self, descriptor: int, offset: int) -> None:
+    def _claim(self, descriptor: int, size: int) -> None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise OffsetError(self._token, "another append is under way") from None
-        status = os.fstat(descriptor)
+        self._check_named(descriptor)
+        held = os.fstat(descriptor).st_size
+        if held != size:
+            raise OffsetError(self._token, f"upload holds {held} bytes, not {size}")
+        os.lseek(descriptor, size, os.SEEK_SET)
+
+    def _check_named(self, descriptor: int) -> None:
         try:
             named = os.stat(self._path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             named = None
-        if named is None or not os.path.samestat(status, named):
+        if named is None or not os.path.samestat(os.fstat(descriptor), named):
             raise OffsetError(self._token, "the upload was finished or removed meanwhile")
-        if status.st_size != offset:
-            raise OffsetError(self._token, f"upload holds {status.st_size} bytes, not {offset}")
-        os.lseek(descriptor, offset, os.SEEK_SET)
 
-    def _release(self, descriptor: int) -> None:
+    def _release(self, held: _Held) -> None:
         """Make what came durable; an upload without a byte leaves no file."""
         try:
-            if os.fstat(descriptor).st_size == 0:
+            self._check_named(held.descriptor)
+            if os.fstat(held.descriptor).st_size == 0:
                 self._files.remove(self._path)
             elif self._files.fsync:
-                os.fsync(descriptor)
-                self._files.sync_folder(os.path.dirname(self._path))
+                os.fsync(held.descriptor)
+                self._files.sync(*held.changed)
         finally:
-            os.close(descriptor)
+            os.close(held.descriptor)
 
-    def _commit(self, target: str, size: int) -> os.stat_result:
-        if size == 0 and self._size() == 0:
-            return self._files.write(target, b"", create=False)
-        descriptor = self._lock(size, False)
+    def _commit(self, target: str, size: int, wanted: Wanted) -> os.stat_result:
+        if size == 0 and not os.path.lexists(self._path):
+            return self._files.write(target, [], wanted, create=False)
+        descriptor = self._open(size)
         try:
-            return self._files.move(self._path, target)
+            self._claim(descriptor, size)
+            os.utime(descriptor)  # the object is new now, however long its bytes have waited
+            if self._files.fsync:
+                os.fsync(descriptor)  # a process that was killed may have left more than it synced
+            status = os.fstat(descriptor)
+            check_wanted(wanted)
+            self._rename(target)
         finally:
             os.close(descriptor)
+        return status
+
+    def _rename(self, target: str) -> None:
+        try:
+            self._files.rename(self._path, target)
+        except FileNotFoundError:
+            raise OffsetError(self._token, "the upload was removed meanwhile") from None

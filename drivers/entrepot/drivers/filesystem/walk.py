@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,11 +12,16 @@ from entrepot.core import Entry, Prefix
 from entrepot.drivers.filesystem.files import is_temporary
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
+_GONE = (FileNotFoundError, NotADirectoryError)
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """Walks a root folder. Memory holds the names of one folder for each level."""
+    """Walks a root folder. Memory holds the names of one folder for each level.
+
+    A folder's place among its siblings is that of its name with the slash, because that is
+    how the keys below it go on: `a-b`, then `a/c`, then `a0`.
+    """
 
     root: str
     after: str
@@ -24,49 +30,78 @@ class Walk:
     def items(self, prefix: str) -> Iterator[Entry | Prefix]:
         """What `Driver.scan` gives for a prefix."""
         folder, slash, beginning = prefix.rpartition("/")
-        yield from self._below(folder + slash, beginning)
+        if self._may_hold_more(prefix):
+            yield from self._below(folder + slash, beginning)
 
-    def _below(self, base: str, beginning: str) -> Iterator[Entry | Prefix]:
-        for name, is_folder in self._names(base, beginning):
-            if not is_folder:
-                entry = self._entry(base + name)
+    def _may_hold_more(self, prefix: str) -> bool:
+        """Whether a key that begins with `prefix` can be past `after`."""
+        return prefix >= self.after or self.after.startswith(prefix)
+
+    def _below(self, base: str, beginning: str = "") -> Iterator[Entry | Prefix]:
+        for name in self._names(base, beginning):
+            key = base + name
+            if not name.endswith("/"):
+                entry = self._entry(key)
                 if entry is not None:
                     yield entry
             elif not self.delimiter:
-                yield from self._below(base + name, "")
-            elif self._holds(base + name):
-                yield Prefix(base + name)
+                yield from self._below(key)
+            elif self._holds(key):
+                yield Prefix(key)
 
-    def _names(self, base: str, beginning: str) -> list[tuple[str, bool]]:
-        """Names in a folder, those of folders with their slash, in the order of their keys."""
-        found: list[tuple[str, bool]] = []
+    def _names(self, base: str, beginning: str) -> list[str]:
+        """The names in a folder, those of folders with their slash, in the order of the keys."""
+        found: list[str] = []
         try:
             with os.scandir(os.path.join(self.root, base)) as entries:
                 for entry in entries:
                     name = entry.name
-                    if not name.startswith(beginning) or not _NAME.fullmatch(name):
+                    if not name.startswith(beginning) or not _is_shown(name):
                         continue
-                    is_folder = entry.is_dir()
-                    if is_folder:
+                    if entry.is_dir():
                         name += "/"
-                    elif is_temporary(name):
-                        continue
-                    if self._is_past(base + name, is_folder=is_folder):
-                        found.append((name, is_folder))
-        except (FileNotFoundError, NotADirectoryError):
+                        if self._may_hold_more(base + name):
+                            found.append(name)
+                    elif base + name > self.after:
+                        found.append(name)
+        except _GONE:
             return []
-        return sorted(found)
-
-    def _is_past(self, key: str, *, is_folder: bool) -> bool:
-        return key > self.after or (is_folder and self.after.startswith(key))
+        found.sort()
+        return found
 
     def _holds(self, base: str) -> bool:
+        """Whether there is an object past `after` below a folder."""
+        if not self.after.startswith(base):
+            return _holds_any(os.path.join(self.root, base))
         deep = Walk(self.root, self.after, "")
-        return next(deep._below(base, ""), None) is not None
+        return next(deep._below(base), None) is not None
 
     def _entry(self, key: str) -> Entry | None:
         try:
             status = os.stat(os.path.join(self.root, key))
-        except (FileNotFoundError, NotADirectoryError):
+        except _GONE:
             return None  # deleted since the folder was read
+        if not stat.S_ISREG(status.st_mode):
+            return None
         return Entry(key, status.st_size, status.st_mtime)
+
+
+def _is_shown(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None and not is_temporary(name)
+
+
+def _holds_any(folder: str) -> bool:
+    """Whether there is an object below a folder: the first one found, in no order."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not _is_shown(entry.name):
+                    continue
+                if entry.is_dir():
+                    if _holds_any(entry.path):
+                        return True
+                elif entry.is_file():
+                    return True
+    except _GONE:
+        return False
+    return False

@@ -20,7 +20,7 @@ app = typer.Typer(no_args_is_help=True, help="Check, show or describe the config
 def check(config: ConfigurationFile = None) -> None:
     """Say what is wrong with a configuration; exit with 1 if anything is."""
     with reported():
-        read(config)
+        read(config, load_plugins(disabled_by(os.environ)))
     typer.echo("the configuration is good")
 
 
@@ -30,9 +30,10 @@ def show(config: ConfigurationFile = None) -> None:
 
     Secrets are masked.
     """
+    plugins = load_plugins(disabled_by(os.environ))
     with reported():
-        loaded, _ = read(config)
-    effective = shown(loaded, load_plugins(disabled_by(os.environ)).driver_options)
+        loaded, _ = read(config, plugins)
+    effective = shown(loaded, plugins.driver_options)
     typer.echo(yaml.safe_dump(effective, sort_keys=False), nl=False)
     for path, origin in sorted(loaded.origins.items()):
         if origin != "default":

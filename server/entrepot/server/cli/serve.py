@@ -11,7 +11,8 @@ import typer
 
 from entrepot.core.configuration import Configuration, Loaded, driver_options, load
 from entrepot.core.driver import DriverOptions
-from entrepot.core.plugins import disabled_by, load_plugins
+from entrepot.core.errors import ConfigurationError
+from entrepot.core.plugins import Plugins, disabled_by, load_plugins
 from entrepot.server import serving
 from entrepot.server.app import CONFIGURATION_PATH
 from entrepot.server.cli.reporting import reported, tell
@@ -27,12 +28,11 @@ ConfigurationFile = Annotated[
 ]
 
 
-def read(config: Path | None) -> tuple[Loaded, DriverOptions]:
+def read(config: Path | None, plugins: Plugins) -> tuple[Loaded, DriverOptions]:
     """The configuration and its driver's options, all mistakes told at once.
 
     Raises ConfigurationError.
     """
-    plugins = load_plugins(disabled_by(os.environ))
     loaded = load(config, os.environ, drivers=plugins.driver_options)
     tell("warning", loaded.notes)
     storage = loaded.configuration.storage
@@ -48,14 +48,14 @@ def serve(config: ConfigurationFile = None) -> None:
     with reported():
         if config is not None:
             os.environ[CONFIGURATION_PATH] = str(config)
-        loaded, options = read(config)
-    greeting = _greeting(loaded.configuration, options)
-    try:
-        serving.serve(loaded.configuration, lambda: typer.echo(greeting, err=True))
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        tell("error", [f"http.addr: cannot listen on {loaded.configuration.http.addr}: {reason}"])
-        raise typer.Exit(1) from error
+        plugins = load_plugins(disabled_by(os.environ))
+        loaded, options = read(config, plugins)
+        greeting = _greeting(loaded.configuration, options)
+        try:
+            serving.serve(loaded.configuration, plugins, lambda: typer.echo(greeting, err=True))
+        except OSError as error:
+            where = f"http.addr: cannot listen on {loaded.configuration.http.addr}"
+            raise ConfigurationError(f"{where}: {error.strerror or error}") from error
 
 
 def _greeting(configuration: Configuration, options: DriverOptions) -> str:
