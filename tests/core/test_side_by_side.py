@@ -120,7 +120,7 @@ async def test_tag_that_is_pushed_behind_its_deletion_stays() -> None:
                 if layout.tag_link(NAME, T) in step.keys and step.verb != "read"
             ]
             found = await repository.tags.find(T)
-            assert found == (Digest.of(OTHER) if changes == ["delete", "write"] else None)
+            assert found == (Digest.of(OTHER) if changes[:2] == ["delete", "write"] else None)
 
     assert await every_order(case) > 3
 
