@@ -44,16 +44,16 @@ async def open_filesystem(options: FilesystemOptions) -> AsyncGenerator[Driver, 
 
     Raises AccessError: if the folder cannot be created or written to; the message names it.
     """
-    root = os.path.abspath(options.rootdirectory)
     threads = Threads(options.maxthreads)
     try:
-        await threads.run(_prepare, root)
+        root = await threads.run(_prepared, options.rootdirectory)
         yield FilesystemDriver(Files(root, fsync=options.fsync), threads)
     finally:
         threads.close()
 
 
-def _prepare(root: str) -> None:
+def _prepared(folder: str) -> str:
+    root = os.path.abspath(folder)
     try:
         os.makedirs(root, exist_ok=True)
     except OSError as error:
@@ -65,9 +65,10 @@ def _prepare(root: str) -> None:
         os.unlink(probe)
     except OSError as error:
         if isinstance(translated(error, "", root), FullError):
-            return  # what is stored can still be served, and deleted
+            return root  # what is stored can still be served, and deleted
         reason = f"cannot write to the root folder {root}: {error.strerror}"
         raise AccessError("", reason) from error
+    return root
 
 
 @hookimpl

@@ -57,10 +57,8 @@ class FilesystemDriver(Driver):
 
     async def stat(self, key: str) -> Entry:
         path = self._path(key)
-        try:
+        with translating(key, path):
             status = await self._threads.quick(None, os.stat, path)
-        except OSError as error:
-            raise translated(error, key, path) from error
         if not stat.S_ISREG(status.st_mode):
             raise NotFoundError(key)
         return Entry(key, status.st_size, status.st_mtime)

@@ -75,10 +75,7 @@ class FilesystemUpload(Upload):
     def _lock(self, offset: int) -> _Held:
         """The file, open at its end, which is `offset`; a new one if that is 0."""
         changed: list[str] = []
-        if offset == 0:
-            descriptor = self._create(changed)
-        else:
-            descriptor = self._open(offset)
+        descriptor = self._open(offset) if offset else self._create(changed)
         try:
             self._claim(descriptor, offset)
         except BaseException:
