@@ -53,7 +53,7 @@ class Dying(FaultyDriver):
     def __init__(self, driver: Driver, last: int, when: When) -> None:
         super().__init__(driver)
         self.last = last
-        self.when = when
+        self.when: When = when
         self.count = 0
 
     def call(self, operation: Operation, *names: str) -> Any:
