@@ -90,7 +90,7 @@ def test_repeated_chunk_with_a_stale_location_is_refused(client: TestClient) -> 
 @pytest.mark.parametrize("header", ["bytes 0-1/*", "x", "5-1", "0-99", "0-1-2", "-1", "٣-٤"])
 def test_content_range_that_does_not_fit_the_body(client: TestClient, header: str) -> None:
     response = client.patch(
-        start(client), content=b"abc", headers={"Content-Range": header.encode()}
+        start(client), content=b"abc", headers={b"Content-Range": header.encode()}
     )
 
     assert response.status_code == 400

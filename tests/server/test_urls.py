@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -64,10 +67,13 @@ def test_nothing_is_served_outside_the_prefix() -> None:
 
 def test_application_works_mounted_in_another() -> None:
     inner = create_app(load(None, {"REGISTRY_STORAGE": "inmemory"}).configuration)
-    outer = Starlette(
-        routes=[Mount("/registry", app=inner)],
-        lifespan=lambda _: inner.router.lifespan_context(inner),
-    )
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None, None]:
+        async with inner.router.lifespan_context(inner):
+            yield
+
+    outer = Starlette(routes=[Mount("/registry", app=inner)], lifespan=lifespan)
 
     with TestClient(outer, base_url="http://registry.test") as client:
         assert client.get("/registry/v2/").status_code == 200

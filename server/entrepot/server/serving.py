@@ -31,11 +31,13 @@ _HEADER_SECONDS = 30  # a client that takes longer to send its headers is cut of
 _LOGS = {"loggers": {"_granian": {"handlers": [], "propagate": True}}}  # go where ours go
 
 
-def serve(configuration: Configuration, plugins: Plugins, ready: Callable[[], None]) -> None:
+def serve(
+    configuration: Configuration, plugins: Plugins, path: Path | None, ready: Callable[[], None]
+) -> None:
     """Serve until a signal says to stop; `ready` is called when the first answer came.
 
     One worker is this process itself. Several are spawned, never forked: clients of storage
-    backends do not survive a fork.
+    backends do not survive a fork. They read the configuration again, from the file `path`.
 
     Raises OSError: if the address cannot be listened on; StorageError: if the store cannot be
     used; SystemExit: if a worker failed.
@@ -49,6 +51,8 @@ def serve(configuration: Configuration, plugins: Plugins, ready: Callable[[], No
         drain = configuration.http.draintimeout.seconds
         alone.serve(app, _logged(app, configuration), settings, drain)
     else:
+        if path is not None:
+            os.environ[CONFIGURATION_PATH] = str(path)
         _serve_workers(configuration, settings)
 
 

@@ -46,13 +46,13 @@ def serve(config: ConfigurationFile = None) -> None:
     REGISTRY_STORAGE=inmemory.
     """
     with reported():
-        if config is not None:
-            os.environ[CONFIGURATION_PATH] = str(config)
         plugins = load_plugins(disabled_by(os.environ))
         loaded, options = read(config, plugins)
         greeting = _greeting(loaded.configuration, options)
         try:
-            serving.serve(loaded.configuration, plugins, lambda: typer.echo(greeting, err=True))
+            serving.serve(
+                loaded.configuration, plugins, config, lambda: typer.echo(greeting, err=True)
+            )
         except OSError as error:
             where = f"http.addr: cannot listen on {loaded.configuration.http.addr}"
             raise ConfigurationError(f"{where}: {error.strerror or error}") from error

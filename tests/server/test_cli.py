@@ -1,0 +1,140 @@
+"""The command line: what it prints, what it says of mistakes, how it ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from entrepot.server.cli import app
+
+
+@pytest.fixture
+def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    monkeypatch.chdir(tmp_path)
+    return CliRunner(env={"COLUMNS": "200"})
+
+
+def configuration(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "config.yml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_no_command_shows_the_help(runner: CliRunner) -> None:
+    result = runner.invoke(app, [])
+
+    assert "serve" in result.output
+    assert "config" in result.output
+
+
+def test_version(runner: CliRunner) -> None:
+    assert runner.invoke(app, ["--version"]).output.startswith("entrepot 0.")
+
+
+def test_drivers_are_listed_with_their_package(runner: CliRunner) -> None:
+    lines = runner.invoke(app, ["drivers"]).output.splitlines()
+
+    assert [line.split()[:2] for line in lines[1:]] == [
+        ["filesystem", "entrepot"],
+        ["inmemory", "entrepot"],
+    ]
+
+
+def test_plugins_are_listed_with_what_keeps_them_from_working(
+    runner: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENTREPOT_DISABLE_PLUGINS", "filesystem")
+
+    output = runner.invoke(app, ["plugins"]).output
+
+    assert "disabled by ENTREPOT_DISABLE_PLUGINS" in output
+    assert "register_drivers" in output
+
+
+def test_good_configuration(runner: CliRunner, tmp_path: Path) -> None:
+    path = configuration(tmp_path, "version: 0.1\nstorage: inmemory\n")
+
+    result = runner.invoke(app, ["config", "check", path])
+
+    assert result.exit_code == 0
+    assert result.stdout == "the configuration is good\n"
+
+
+def test_every_mistake_is_told_at_once_the_drivers_too(runner: CliRunner, tmp_path: Path) -> None:
+    path = configuration(
+        tmp_path,
+        "version: 0.1\nhttp: {adr: ':5000'}\nstorage: {filesystem: {rootdirectry: /x}}\n",
+    )
+
+    result = runner.invoke(app, ["config", "check", path])
+
+    assert result.exit_code == 1
+    assert "http.adr: unknown key; did you mean 'addr'?" in result.stderr
+    assert "did you mean 'rootdirectory'?" in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_section_that_is_not_there_yet_is_refused(runner: CliRunner, tmp_path: Path) -> None:
+    path = configuration(
+        tmp_path, "version: 0.1\nstorage: inmemory\nproxy: {remoteurl: 'https://hub.test'}\n"
+    )
+
+    result = runner.invoke(app, ["serve", path])
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: proxy")
+
+
+def test_missing_file(runner: CliRunner) -> None:
+    result = runner.invoke(app, ["serve", "nowhere.yml"])
+
+    assert result.exit_code == 1
+    assert "nowhere.yml" in result.stderr
+
+
+def test_unknown_driver_names_the_installed_ones(
+    runner: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGISTRY_STORAGE", "filesystm")
+
+    result = runner.invoke(app, ["serve"])
+
+    assert result.exit_code == 1
+    assert "did you mean 'filesystem'?" in result.stderr
+    assert "installed: filesystem, inmemory" in result.stderr
+
+
+def test_folder_that_cannot_be_used_is_named(
+    runner: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", "/proc/registry")
+    monkeypatch.setenv("REGISTRY_HTTP_ADDR", "127.0.0.1:0")
+
+    result = runner.invoke(app, ["serve"])
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: filesystem: ")
+    assert "/proc/registry" in result.stderr
+
+
+def test_effective_configuration_is_shown_with_origins(
+    runner: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = configuration(tmp_path, "version: 0.1\nstorage: inmemory\nhttp: {secret: abc}\n")
+    monkeypatch.setenv("REGISTRY_HTTP_ADDR", ":5001")
+
+    output = runner.invoke(app, ["config", "show", path]).stdout
+
+    assert "addr: :5001" in output
+    assert "abc" not in output
+    assert "# http.addr: environment REGISTRY_HTTP_ADDR" in output
+
+
+def test_schema_knows_the_drivers_parameters(runner: CliRunner) -> None:
+    output = runner.invoke(app, ["config", "schema"]).stdout
+
+    assert json.loads(output)
+    assert "rootdirectory" in output
