@@ -25,15 +25,17 @@ def parse(document: Any, media_type: str | None = None) -> manifest.Manifest:
 
 @pytest.mark.parametrize(
     ("document", "media_type", "want"),
-    [
-        (IMAGE, None, manifest.OCI_MANIFEST),
-        (IMAGE, manifest.OCI_MANIFEST, manifest.OCI_MANIFEST),
-        (INDEX, manifest.OCI_INDEX, manifest.OCI_INDEX),
-        (INDEX, None, manifest.OCI_INDEX),
-        (IMAGE | {"mediaType": manifest.DOCKER_MANIFEST}, None, manifest.DOCKER_MANIFEST),
-        (INDEX | {"mediaType": manifest.DOCKER_LIST}, None, manifest.DOCKER_LIST),
-        (INDEX | {"manifests": []}, manifest.OCI_INDEX, manifest.OCI_INDEX),
-    ],
+    list[tuple[Any, str | None, str]](
+        [
+            (IMAGE, None, manifest.OCI_MANIFEST),
+            (IMAGE, manifest.OCI_MANIFEST, manifest.OCI_MANIFEST),
+            (INDEX, manifest.OCI_INDEX, manifest.OCI_INDEX),
+            (INDEX, None, manifest.OCI_INDEX),
+            (IMAGE | {"mediaType": manifest.DOCKER_MANIFEST}, None, manifest.DOCKER_MANIFEST),
+            (INDEX | {"mediaType": manifest.DOCKER_LIST}, None, manifest.DOCKER_LIST),
+            (INDEX | {"manifests": []}, manifest.OCI_INDEX, manifest.OCI_INDEX),
+        ]
+    ),
 )
 def test_media_type_found(document: Any, media_type: str | None, want: str) -> None:
     assert parse(document, media_type).media_type == want
@@ -41,24 +43,26 @@ def test_media_type_found(document: Any, media_type: str | None, want: str) -> N
 
 @pytest.mark.parametrize(
     ("document", "media_type"),
-    [
-        ([], None),
-        ("text", None),
-        ({}, None),
-        (IMAGE | {"schemaVersion": 1}, None),
-        (IMAGE | {"schemaVersion": "two"}, None),
-        (IMAGE, manifest.OCI_INDEX),
-        (IMAGE, manifest.DOCKER_MANIFEST),
-        (IMAGE | {"mediaType": "text/plain"}, None),
-        (IMAGE | {"manifests": []}, manifest.OCI_MANIFEST),
-        (INDEX | {"layers": []}, manifest.OCI_INDEX),
-        (INDEX | {"config": CONFIG}, manifest.OCI_INDEX),
-        ({"schemaVersion": 2, "layers": []}, None),
-        (IMAGE | {"config": CONFIG | {"digest": "sha256:short"}}, None),
-        (IMAGE | {"layers": [CONFIG | {"size": -1}]}, None),
-        (IMAGE | {"subject": {"digest": "x"}}, None),
-        (IMAGE | {"annotations": {"a": 1}}, None),
-    ],
+    list[tuple[Any, str | None]](
+        [
+            ([], None),
+            ("text", None),
+            ({}, None),
+            (IMAGE | {"schemaVersion": 1}, None),
+            (IMAGE | {"schemaVersion": "two"}, None),
+            (IMAGE, manifest.OCI_INDEX),
+            (IMAGE, manifest.DOCKER_MANIFEST),
+            (IMAGE | {"mediaType": "text/plain"}, None),
+            (IMAGE | {"manifests": []}, manifest.OCI_MANIFEST),
+            (INDEX | {"layers": []}, manifest.OCI_INDEX),
+            (INDEX | {"config": CONFIG}, manifest.OCI_INDEX),
+            ({"schemaVersion": 2, "layers": []}, None),
+            (IMAGE | {"config": CONFIG | {"digest": "sha256:short"}}, None),
+            (IMAGE | {"layers": [CONFIG | {"size": -1}]}, None),
+            (IMAGE | {"subject": {"digest": "x"}}, None),
+            (IMAGE | {"annotations": {"a": 1}}, None),
+        ]
+    ),
 )
 def test_manifest_refused(document: Any, media_type: str | None) -> None:
     with pytest.raises(ManifestInvalidError):

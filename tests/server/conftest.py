@@ -38,7 +38,7 @@ class Pusher:
     def image(self, name: str, reference: str, **more: Any) -> tuple[str, bytes]:
         """An image of one config; gives the digest of its manifest, and its bytes."""
         config = {"mediaType": "application/vnd.oci.image.config.v1+json", "size": 2}
-        document = {
+        document: dict[str, Any] = {
             "schemaVersion": 2,
             "mediaType": MANIFEST_TYPE,
             "config": config | {"digest": self.blob(name, b"{}")},

@@ -12,6 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
+    MultipleResults,
     RuleBasedStateMachine,
     multiple,
     precondition,
@@ -80,7 +81,7 @@ class UploadMachine(RuleBasedStateMachine):
         self.application.__exit__()
         self.store.cleanup()
 
-    # -- asking, and what holds for every answer ------------------------------------------------
+    # -- asking, and what holds for every answer ---------------------------------------------
 
     def ask(
         self,
@@ -137,7 +138,7 @@ class UploadMachine(RuleBasedStateMachine):
         assert self.code(answer) == "RANGE_INVALID"
         self.learn(session, answer)
 
-    # -- beginning ----------------------------------------------------------------------------------
+    # -- beginning ---------------------------------------------------------------------------
 
     @rule(
         target=sessions,
@@ -177,17 +178,20 @@ class UploadMachine(RuleBasedStateMachine):
         data=st.data(),
         source=st.sampled_from((*NAMES, "")),
     )
-    def mount(self, name: str, data: st.DataObject, source: str) -> object:
+    def mount(
+        self, name: str, data: st.DataObject, source: str
+    ) -> Session | MultipleResults[Session]:
         known = sorted({digest for _, digest in self.blobs}) or [digest_of(b"never", "sha256")]
         digest = data.draw(st.sampled_from(known))
         query = f"mount={digest}" + (f"&from={quote(source, safe='')}" if source else "")
         answer = self.ask("POST", f"/v2/{name}/blobs/uploads/", query)
-        there = [content for (n, d), content in self.blobs.items() if d == digest]
+        there = [content for (_, d), content in self.blobs.items() if d == digest]
         linked = (source, digest) in self.blobs if source else bool(there)
         if not linked:
             return self.started(name, answer)
         self.created(name, digest, there[0], answer)
-        return multiple()
+        nothing: MultipleResults[Session] = multiple()
+        return nothing
 
     def created(self, name: str, digest: str, content: bytes, answer: Answer) -> None:
         assert answer.status == 201
@@ -195,7 +199,7 @@ class UploadMachine(RuleBasedStateMachine):
         assert answer.location == (f"/v2/{name}/blobs/{digest}", "")
         self.blobs[name, digest] = content
 
-    # -- going on -----------------------------------------------------------------------------------
+    # -- going on ----------------------------------------------------------------------------
 
     @rule(session=sessions, chunk=CHUNKS | st.just(b""), age=st.integers(0, 3), data=st.data())
     def patch(self, session: Session, chunk: bytes, age: int, data: st.DataObject) -> None:
@@ -275,7 +279,7 @@ class UploadMachine(RuleBasedStateMachine):
             session.content += one if answers[0].status == 202 else two
             self.learn(session, self.ask("GET", session.path))
 
-    # -- ending ---------------------------------------------------------------------------------------
+    # -- ending ------------------------------------------------------------------------------
 
     @rule(
         session=sessions,
@@ -334,7 +338,7 @@ class UploadMachine(RuleBasedStateMachine):
         assert answer.status in {204, 404}
         session.open = False
 
-    # -- looking ------------------------------------------------------------------------------------
+    # -- looking -----------------------------------------------------------------------------
 
     @rule(session=sessions)
     def status(self, session: Session) -> None:

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from time import perf_counter
 from types import TracebackType
 from typing import Literal
 
 from entrepot.core.driver import Driver, Entry, Prefix, Upload
-from entrepot.core.errors import KeyInvalidError, RegistryError, StorageError, UnavailableError
+from entrepot.core.errors import DeleteError, KeyInvalidError, StorageError, UnavailableError
 
+_CHARACTERS = "-./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"  # sorted
 _NAME = r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]{1,255}"
 _KEY = re.compile(rf"{_NAME}(?:/{_NAME})*", re.ASCII)
-_PARTIAL = re.compile(r"[A-Za-z0-9._/-]*", re.ASCII)
-_DOTS = re.compile(r"(?:^|/)\.{1,2}(?:/|$)")
-_LONGEST = 1024  # bytes of a key
+_BEGINNING = re.compile(rf"(?:{_NAME}/)*[A-Za-z0-9._-]{{0,255}}", re.ASCII)
+_COMPARABLE = re.compile(r"[A-Za-z0-9._/-]*", re.ASCII)
+_LONGEST = 1024  # bytes of a key; one of its names has 255 at most
+_SHOWN = 100  # bytes of a bad key that an error repeats
 
 
 @dataclass(slots=True)
@@ -28,14 +29,14 @@ class Operation:
     """What one kind of operation has cost since the driver was opened."""
 
     calls: int = 0
-    failures: int = 0
-    seconds: float = 0.0
-    bytes: int = 0
+    failures: int = 0  # calls that raised; a cancelled one did not fail
+    seconds: float = 0.0  # spent in the driver, without waiting for the caller's chunks
+    bytes: int = 0  # given by `read`, taken by `write` and `append`
 
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Costs by operation; `read` counts what was sent on, `write` and `append` what came."""
+    """Costs by operation: the methods of `Driver`, and those of `Upload` from `size` on."""
 
     stat: Operation = field(default_factory=Operation)
     read: Operation = field(default_factory=Operation)
@@ -45,44 +46,37 @@ class Statistics:
     copy: Operation = field(default_factory=Operation)
     move: Operation = field(default_factory=Operation)
     link: Operation = field(default_factory=Operation)
+    size: Operation = field(default_factory=Operation)
     append: Operation = field(default_factory=Operation)
     commit: Operation = field(default_factory=Operation)
-
-
-class _Passing:
-    """The caller's chunks on their way into a driver: counted, their errors kept apart."""
-
-    def __init__(self, chunks: AsyncIterator[bytes], operation: Operation) -> None:
-        self._chunks = chunks
-        self._operation = operation
-        self.error: Exception | None = None
-
-    def __aiter__(self) -> _Passing:
-        return self
-
-    async def __anext__(self) -> bytes:
-        try:
-            chunk = await anext(self._chunks)
-        except StopAsyncIteration:
-            raise
-        except Exception as error:
-            self.error = error
-            raise
-        self._operation.bytes += len(chunk)
-        return chunk
+    abort: Operation = field(default_factory=Operation)
 
 
 def check_key(key: str) -> None:
     """Raises KeyInvalidError: if no store is to be asked about this key."""
-    if len(key) > _LONGEST or not _KEY.fullmatch(key):
-        raise KeyInvalidError(key[:100], "invalid key")
+    if len(key) > _LONGEST or _KEY.fullmatch(key) is None:
+        raise KeyInvalidError(key[:_SHOWN], "invalid key")
 
 
 def check_prefix(prefix: str) -> None:
-    """Raises KeyInvalidError: if no valid key can begin with this text."""
-    valid = _PARTIAL.fullmatch(prefix) and not prefix.startswith("/") and "//" not in prefix
-    if not valid or len(prefix) > _LONGEST or _DOTS.search(prefix.rpartition("/")[0]):
-        raise KeyInvalidError(prefix[:100], "invalid prefix")
+    """Raises KeyInvalidError: if no valid key begins with this text."""
+    if len(prefix) > _LONGEST or _BEGINNING.fullmatch(prefix) is None:
+        raise KeyInvalidError(prefix[:_SHOWN], "no key begins like this")
+
+
+def comparable(after: str) -> str:
+    """Text of a key's characters and length that all valid keys compare to as to `after`.
+
+    Clients choose where a listing goes on, and no store is to see what they make up.
+    """
+    valid = _COMPARABLE.match(after)
+    assert valid is not None  # nothing at all matches
+    end = valid.end()
+    if end < len(after):
+        less = [character for character in _CHARACTERS if character < after[end]]
+        # everything that goes on with a lesser character is before; a name has 255 at most
+        after = after[:end] + (less[-1] + 255 * _CHARACTERS[-1] if less else "")
+    return after[:_LONGEST]
 
 
 class GuardedDriver(Driver):
@@ -103,36 +97,44 @@ class GuardedDriver(Driver):
 
     async def stat(self, key: str) -> Entry:
         check_key(key)
-        with self._watched(self.statistics.stat, key):
+        with _Watch(self.name, self.statistics.stat, key):
             return await self.driver.stat(key)
 
     async def read(
         self, key: str, start: int = 0, stop: int | None = None
     ) -> AsyncGenerator[bytes, None]:
         check_key(key)
+        start = max(start, 0)
         if stop is not None and stop <= start:
             return
         operation = self.statistics.read
-        async with aclosing(self.driver.read(key, start, stop)) as chunks:
+        watch = _Watch(self.name, operation, key)
+        with watch:
+            chunks = self.driver.read(key, start, stop)
+        try:
             while True:
-                with self._watched(operation, key):
+                with watch.again():
                     chunk = await anext(chunks, None)
                 if chunk is None:
                     return
                 operation.bytes += len(chunk)
                 yield chunk
+        finally:
+            with watch.again():
+                await chunks.aclose()
 
     async def write(self, key: str, chunks: AsyncIterator[bytes], *, create: bool = False) -> Entry:
         check_key(key)
-        passing = _Passing(chunks, self.statistics.write)
-        with self._watched(self.statistics.write, key, passing):
+        operation = self.statistics.write
+        passing = _Passing(chunks, operation)
+        with _Watch(self.name, operation, key, passing):
             return await self.driver.write(key, passing, create=create)
 
     async def delete(self, keys: Sequence[str]) -> None:
         for key in keys:
             check_key(key)
         if keys:
-            with self._watched(self.statistics.delete, keys[0]):
+            with _Watch(self.name, self.statistics.delete, keys[0]):
                 await self.driver.delete(keys)
 
     async def scan(
@@ -140,31 +142,36 @@ class GuardedDriver(Driver):
     ) -> AsyncGenerator[Entry | Prefix, None]:
         check_prefix(prefix)
         if delimiter not in {"", "/"}:
-            raise KeyInvalidError(prefix, "the only delimiter is /")
-        found = self.driver.scan(prefix, after=after, delimiter=delimiter)
-        async with aclosing(found) as items:
+            raise KeyInvalidError(prefix, f"the only delimiter is '/', not {delimiter[:_SHOWN]!r}")
+        watch = _Watch(self.name, self.statistics.scan, prefix)
+        with watch:
+            items = self.driver.scan(prefix, after=comparable(after), delimiter=delimiter)
+        try:
             while True:
-                with self._watched(self.statistics.scan, prefix):
+                with watch.again():
                     item = await anext(items, None)
                 if item is None:
                     return
                 yield item
+        finally:
+            with watch.again():
+                await items.aclose()
 
     async def copy(self, source: str, target: str) -> Entry:
         check_key(source)
         check_key(target)
-        with self._watched(self.statistics.copy, source):
+        with _Watch(self.name, self.statistics.copy, source):
             return await self.driver.copy(source, target)
 
     async def move(self, source: str, target: str) -> Entry:
         check_key(source)
         check_key(target)
-        with self._watched(self.statistics.move, source):
+        with _Watch(self.name, self.statistics.move, source):
             return await self.driver.move(source, target)
 
     async def link(self, key: str, method: Literal["GET", "HEAD"], seconds: int) -> str | None:
         check_key(key)
-        with self._watched(self.statistics.link, key):
+        with _Watch(self.name, self.statistics.link, key):
             return await self.driver.link(key, method, seconds)
 
     def local_path(self, key: str) -> str | None:
@@ -175,27 +182,88 @@ class GuardedDriver(Driver):
         check_key(token)
         return _GuardedUpload(self, self.driver.upload(token), token)
 
-    def _watched(self, operation: Operation, key: str, passing: _Passing | None = None) -> _Watch:
-        return _Watch(self.name, operation, key, passing)
+
+class _GuardedUpload(Upload):
+    def __init__(self, guard: GuardedDriver, upload: Upload, token: str) -> None:
+        self._name = guard.name
+        self._statistics = guard.statistics
+        self._upload = upload
+        self._token = token
+
+    async def size(self) -> int:
+        with _Watch(self._name, self._statistics.size, self._token):
+            return await self._upload.size()
+
+    async def append(self, chunks: AsyncIterator[bytes], offset: int) -> int:
+        operation = self._statistics.append
+        passing = _Passing(chunks, operation)
+        with _Watch(self._name, operation, self._token, passing):
+            return await self._upload.append(passing, offset)
+
+    async def commit(self, key: str, size: int) -> Entry:
+        check_key(key)
+        with _Watch(self._name, self._statistics.commit, self._token):
+            return await self._upload.commit(key, size)
+
+    async def abort(self) -> None:
+        with _Watch(self._name, self._statistics.abort, self._token):
+            await self._upload.abort()
+
+
+class _Passing:
+    """The caller's chunks on their way into a driver: counted, their error and time kept apart."""
+
+    __slots__ = ("_chunks", "_operation", "error", "seconds")
+
+    def __init__(self, chunks: AsyncIterator[bytes], operation: Operation) -> None:
+        self._chunks = chunks
+        self._operation = operation
+        self.error: Exception | None = None
+        self.seconds = 0.0
+
+    def __aiter__(self) -> _Passing:
+        return self
+
+    async def __anext__(self) -> bytes:
+        began = perf_counter()
+        try:
+            chunk = await anext(self._chunks)
+        except StopAsyncIteration:
+            raise
+        except Exception as error:
+            self.error = error
+            raise
+        finally:
+            self.seconds += perf_counter() - began
+        self._operation.bytes += len(chunk)
+        return chunk
 
 
 class _Watch:
-    """Counts one call of the driver, and sees to it that its error is a storage error.
+    """Measures one call of the driver, and sees to it that its error is a storage error.
 
     A class, because it is entered for every request and a generator costs thrice as much.
     """
 
     __slots__ = ("_began", "_key", "_name", "_operation", "_passing")
 
-    def __init__(self, name: str, operation: Operation, key: str, passing: _Passing | None) -> None:
+    def __init__(
+        self, name: str, operation: Operation, key: str, passing: _Passing | None = None
+    ) -> None:
         self._name = name
         self._operation = operation
         self._key = key
         self._passing = passing
+        operation.calls += 1
         self._began = perf_counter()
 
+    def again(self) -> _Watch:
+        """For the next step of the same call."""
+        self._began = perf_counter()
+        return self
+
     def __enter__(self) -> None:
-        self._operation.calls += 1
+        return
 
     def __exit__(
         self,
@@ -204,43 +272,33 @@ class _Watch:
         traceback: TracebackType | None,
     ) -> None:
         self._operation.seconds += perf_counter() - self._began
+        if self._passing is not None:
+            self._operation.seconds -= self._passing.seconds
+            if self._passing.error is not None:
+                self._give_back(self._passing.error, error)
+                return
         if isinstance(error, Exception):
             self._operation.failures += 1
             self._explain(error)
 
+    def _give_back(self, own: Exception, error: BaseException | None) -> None:
+        """Let the chunks' error be what comes out, also where the driver made another of it."""
+        self._operation.failures += 1
+        if error is None or (error is not own and isinstance(error, Exception)):
+            raise own
+
     def _explain(self, error: Exception) -> None:
-        if self._passing is not None and self._passing.error is not None:
-            raise self._passing.error from None
         if isinstance(error, StorageError):
-            error.driver = error.driver or self._name
-        elif not isinstance(error, RegistryError):
-            reason = f"the driver failed with {type(error).__name__}"
-            unavailable = UnavailableError(self._key, reason)
-            unavailable.driver = self._name
-            raise unavailable from error
+            _stamp(error, self._name)
+            return
+        reason = f"the driver failed with {type(error).__name__}"
+        unavailable = UnavailableError(self._key, reason)
+        unavailable.driver = self._name
+        raise unavailable from error
 
 
-class _GuardedUpload(Upload):
-    def __init__(self, guard: GuardedDriver, upload: Upload, token: str) -> None:
-        self._guard = guard
-        self._upload = upload
-        self._token = token
-
-    async def size(self) -> int:
-        with self._guard._watched(self._guard.statistics.stat, self._token):
-            return await self._upload.size()
-
-    async def append(self, chunks: AsyncIterator[bytes], offset: int) -> int:
-        operation = self._guard.statistics.append
-        passing = _Passing(chunks, operation)
-        with self._guard._watched(operation, self._token, passing):
-            return await self._upload.append(passing, offset)
-
-    async def commit(self, key: str, size: int) -> Entry:
-        check_key(key)
-        with self._guard._watched(self._guard.statistics.commit, self._token):
-            return await self._upload.commit(key, size)
-
-    async def abort(self) -> None:
-        with self._guard._watched(self._guard.statistics.delete, self._token):
-            await self._upload.abort()
+def _stamp(error: StorageError, name: str) -> None:
+    error.driver = error.driver or name
+    if isinstance(error, DeleteError):
+        for failure in error.failures.values():
+            failure.driver = failure.driver or name

@@ -100,8 +100,7 @@ class _SavableHash:
         self.length += len(chunk)
 
     def digest(self) -> Digest:
-        kind: Any = type(self._inner)
-        copy: Any = kind.deserialize(self._inner.serialize())
+        copy: Any = self._inner.deserialize(self._inner.serialize())
         return Digest(self.algorithm, copy.finalize()[: 2 * _FORMS[self.algorithm].digest])
 
     def state(self) -> bytes | None:

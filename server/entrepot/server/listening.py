@@ -70,5 +70,5 @@ def _answers(where: Mapping[str, Any]) -> bool:
 
 def _reachable(where: Mapping[str, Any]) -> tuple[str, int]:
     """An address of this machine that a server on all its addresses can be reached at."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(where["address"], where["address"])  # noqa: S104
-    return host, where["port"]
+    host: str = where["address"]
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), where["port"]  # noqa: S104

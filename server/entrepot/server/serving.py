@@ -28,7 +28,9 @@ from entrepot.server.logs import AccessLog, set_up_logging
 
 _LOG = logging.getLogger("entrepot.server")
 _HEADER_SECONDS = 30  # a client that takes longer to send its headers is cut off
-_LOGS = {"loggers": {"_granian": {"handlers": [], "propagate": True}}}  # go where ours go
+_LOGS: dict[str, Any] = {
+    "loggers": {"_granian": {"handlers": [], "propagate": True}}
+}  # go where ours go
 
 
 def serve(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from contextlib import aclosing
 
 from entrepot.core.driver import Driver, Entry, Prefix
@@ -191,8 +192,44 @@ class Scanning:
                 _ORDERED
             )
 
+    async def test_scan_agrees_with_sorting(self, driver: Driver) -> None:
+        """Prefixes, places and the delimiter in all combinations, on keys made to be awkward."""
+        dice = random.Random(11)  # noqa: S311 - repeatable
+        written = _awkward_keys(dice, 40)
+        await put_all(driver, written)
+
+        for _ in range(150):
+            key, place = dice.choice(written), dice.choice([*written, *_awkward_keys(dice, 3)])
+            prefix, after = key[: dice.randrange(len(key))], place[: dice.randrange(len(place) + 1)]
+            asked = f"prefix {prefix!r}, after {after!r}"
+            expected = [key for key in written if key.startswith(prefix) and key > after]
+
+            assert (asked, await keys(driver, prefix, after=after)) == (asked, expected)
+            assert (asked, await folder(driver, prefix, after=after)) == (
+                asked,
+                list(dict.fromkeys(_shortened(key, prefix) for key in expected)),
+            )
+
     async def test_scan_shows_a_write_at_once(self, driver: Driver) -> None:
         for number in range(10):
             await put(driver, f"a/{number}")
 
             assert len(await keys(driver, "a/")) == number + 1
+
+
+def _awkward_keys(dice: random.Random, count: int) -> list[str]:
+    """Short names of characters around `/`, in order; none is a folder of another."""
+    keys: set[str] = set()
+    while len(keys) < count:
+        names = ["".join(dice.choices("-.0aB_", k=dice.randint(1, 2))) for _ in range(3)]
+        key = "/".join(f"x{name}" for name in names[: dice.randint(1, 3)])
+        folders = {f"{key}/"[: end + 1] for end in range(len(key)) if key[end] == "/"}
+        if not any(f"{other}/" in folders or other.startswith(f"{key}/") for other in keys):
+            keys.add(key)
+    return sorted(keys)
+
+
+def _shortened(key: str, prefix: str) -> str:
+    """The key as a scan with delimiter gives it, in the way of `folder`."""
+    end = key.find("/", len(prefix))
+    return key if end < 0 else f"<{key[: end + 1]}>"

@@ -41,6 +41,8 @@ _KEYS = (
     "123.abc",
     "abc./abc",
     "a--b",
+    ".abc",
+    ".d/.e",
     "a-.b",
     "a..b/c..d",
     "a__b/c",
