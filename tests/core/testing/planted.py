@@ -16,11 +16,11 @@ PLANTED = {
     """,
     "StatFindsFolders": "stat_of_a_folder_is_missing",
     "ReadIncludesStop": """
-        read_range_at_the_beginning read_range_in_the_middle read_range_of_a_large_object
+        read_range_in_the_middle read_range_at_the_beginning read_range_of_a_large_object
         reads_at_once_do_not_disturb_each_other
     """,
     "ReadTakesEmptyForWhole": "read_empty_range",
-    "ReadRefusesStartPastTheEnd": "read_range_of_an_empty_object read_range_past_the_end",
+    "ReadRefusesStartPastTheEnd": "read_range_past_the_end read_range_of_an_empty_object",
     "ReadOfMissingIsEmpty": """
         read_missing copy_missing_leaves_the_target copy_of_a_folder_is_missing
         delete_is_seen_by_another_instance delete_removes move_large
@@ -49,7 +49,7 @@ PLANTED = {
         write_broken_stream_leaves_nothing copy_missing_leaves_the_target
         copy_of_a_folder_is_missing create_broken_stream_leaves_nothing
         move_missing_leaves_the_target move_of_a_folder_is_missing
-        upload_broken_at_once_holds_nothing write_broken_stream_over_existing_keeps_it
+        write_broken_stream_over_existing_keeps_it
         write_from_a_missing_object_leaves_nothing
     """,
     "WriteTakesCancellationForTheEnd": """
@@ -58,7 +58,7 @@ PLANTED = {
     """,
     "WriteWrapsTheStreamsError": """
         write_lets_the_streams_error_through create_broken_stream_leaves_nothing
-        upload_broken_append_keeps_a_true_prefix upload_broken_at_once_holds_nothing
+        upload_broken_append_keeps_a_true_prefix
         upload_broken_first_append_keeps_a_true_prefix write_broken_stream_leaves_nothing
         write_broken_stream_over_existing_keeps_it
     """,
@@ -71,19 +71,18 @@ PLANTED = {
         copy_of_a_folder_is_missing create_broken_stream_leaves_nothing
         create_cancelled_leaves_nothing create_existing move_missing_leaves_the_target
         move_of_a_folder_is_missing upload_broken_append_keeps_a_true_prefix
-        upload_broken_at_once_holds_nothing upload_broken_first_append_keeps_a_true_prefix
-        upload_cancelled_append_keeps_a_true_prefix upload_two_appends_at_once
-        upload_two_appends_at_once_by_two_instances
+        upload_broken_first_append_keeps_a_true_prefix
+        upload_cancelled_append_keeps_a_true_prefix
         write_broken_stream_over_existing_keeps_it write_cancelled_leaves_nothing
         write_from_a_missing_object_leaves_nothing write_under_way_is_not_seen
     """,
     "WriteFoldsCase": """
-        write_keys_that_differ_in_case scan_upper_case_before_lower_case
-        write_every_kind_of_key
+        write_keys_that_differ_in_case scan_agrees_with_sorting
+        scan_upper_case_before_lower_case write_every_kind_of_key
     """,
     "CreateRaces": """
-        create_by_two_instances_has_one_winner create_twenty_at_once_has_one_winner
-        create_two_at_once_has_one_winner
+        create_two_at_once_has_one_winner create_by_two_instances_has_one_winner
+        create_twenty_at_once_has_one_winner
     """,
     "CreateReplaces": """
         create_existing create_by_two_instances_has_one_winner create_existing_empty_object
@@ -93,13 +92,13 @@ PLANTED = {
     """,
     "CreateClaimsBeforeTheStream": """
         create_broken_stream_leaves_nothing create_cancelled_leaves_nothing
-        upload_broken_append_keeps_a_true_prefix upload_broken_at_once_holds_nothing
+        upload_broken_append_keeps_a_true_prefix
         upload_broken_first_append_keeps_a_true_prefix
         upload_cancelled_append_keeps_a_true_prefix
     """,
     "DeleteRefusesMissing": """
-        delete_a_key_named_twice delete_at_once_of_one_key delete_existing_among_missing
-        delete_missing_is_no_error delete_more_keys_than_one_request_takes
+        delete_missing_is_no_error delete_a_key_named_twice delete_at_once_of_one_key
+        delete_existing_among_missing delete_more_keys_than_one_request_takes
         delete_of_a_folder_deletes_nothing delete_twice_is_no_error
     """,
     "DeleteTakesAPrefix": "delete_keeps_keys_that_begin_alike delete_of_a_folder_deletes_nothing",
@@ -110,31 +109,35 @@ PLANTED = {
         scan_while_keys_are_written_and_deleted write_every_kind_of_key
     """,
     "ScanInOrderOfFolders": """
-        scan_after_a_key_there_is scan_after_a_key_there_is_not scan_closed_early
+        scan_gives_keys_in_byte_order scan_after_a_key_there_is
+        scan_after_a_key_there_is_not scan_agrees_with_sorting scan_closed_early
         scan_delimiter_counts_behind_the_prefix scan_delimiter_merges_prefixes_and_entries
-        scan_gives_keys_in_byte_order scans_at_once_do_not_disturb_each_other
-        write_every_kind_of_key
+        scans_at_once_do_not_disturb_each_other write_every_kind_of_key
     """,
     "ScanIncludesAfter": """
         scan_after_a_key_there_is scan_after_the_last_key scan_after_within_a_prefix
-        scan_more_than_one_page
+        scan_agrees_with_sorting scan_more_than_one_page
     """,
     "ScanIgnoresDelimiter": """
-        delete_of_the_last_object_leaves_no_folder scan_delimiter_after_a_prefix_it_gave
-        scan_delimiter_after_all_of_a_folder scan_delimiter_after_some_of_a_folder
-        scan_delimiter_counts_behind_the_prefix scan_delimiter_gives_one_prefix_for_a_folder
+        scan_delimiter_gives_one_prefix_for_a_folder
+        delete_of_the_last_object_leaves_no_folder scan_agrees_with_sorting
+        scan_delimiter_after_a_prefix_it_gave scan_delimiter_after_all_of_a_folder
+        scan_delimiter_after_some_of_a_folder scan_delimiter_counts_behind_the_prefix
         scan_delimiter_merges_prefixes_and_entries
     """,
     "ScanGivesPrefixesFirst": """
-        scan_delimiter_merges_prefixes_and_entries scan_delimiter_counts_behind_the_prefix
+        scan_delimiter_merges_prefixes_and_entries scan_agrees_with_sorting
+        scan_delimiter_counts_behind_the_prefix
     """,
     "ScanPassesOverABegunFolder": """
-        scan_delimiter_after_a_prefix_it_gave scan_delimiter_after_some_of_a_folder
+        scan_delimiter_after_a_prefix_it_gave scan_agrees_with_sorting
+        scan_delimiter_after_some_of_a_folder
     """,
     "ScanTakesPrefixForAFolder": """
-        scan_after_within_a_prefix scan_delimiter_counts_behind_the_prefix
-        scan_prefix_in_the_middle_of_a_name scan_prefix_is_a_whole_key
-        scan_prefix_is_the_beginning_of_a_name stat_and_scan_agree
+        scan_prefix_in_the_middle_of_a_name scan_after_within_a_prefix
+        scan_agrees_with_sorting scan_delimiter_counts_behind_the_prefix
+        scan_prefix_is_a_whole_key scan_prefix_is_the_beginning_of_a_name
+        stat_and_scan_agree
     """,
     "ScanStopsAfterOnePage": "scan_more_than_one_page",
     "ScanRemembers": "scan_shows_what_another_instance_did",
@@ -143,7 +146,7 @@ PLANTED = {
         copy_over_existing move_large move_leaves_the_target_alone move_over_existing
     """,
     "MoveClearsTheTargetFirst": "move_missing_leaves_the_target move_onto_itself",
-    "MoveLeavesTheSource": "move_large move_leaves_the_target_alone move_over_existing",
+    "MoveLeavesTheSource": "move_leaves_the_target_alone move_large move_over_existing",
     "UploadIgnoresOffset": "upload_append_at_a_wrong_offset upload_first_append_past_the_beginning",
     "UploadLosesItsLastPart": """
         upload_goes_on_by_its_token_alone upload_append_of_nothing
@@ -159,14 +162,18 @@ PLANTED = {
         upload_commit_at_a_wrong_size upload_commit_is_the_end
         upload_commit_that_never_began_at_a_wrong_size
     """,
-    "UploadSweepsBelowItsToken": "upload_keeps_the_cores_objects_beside_it",
-    "UploadAbortsTokensThatBeginAlike": "uploads_whose_tokens_begin_alike_are_apart",
+    "UploadSweepsBelowItsToken": """
+        upload_keeps_the_cores_objects_beside_it upload_commit_below_its_own_token
+    """,
+    "UploadAbortsTokensThatBeginAlike": """
+        uploads_whose_tokens_begin_alike_are_apart uploads_at_once
+    """,
     "UploadLeavesItsParts": """
-        upload_broken_append_keeps_a_true_prefix
+        upload_commit_leaves_nothing_but_the_object upload_broken_append_keeps_a_true_prefix
         upload_broken_first_append_keeps_a_true_prefix
         upload_cancelled_append_keeps_a_true_prefix upload_commit_below_its_own_token
-        upload_commit_is_the_end upload_commit_leaves_nothing_but_the_object
-        upload_goes_on_in_another_instance upload_keeps_the_cores_objects_beside_it
+        upload_commit_is_the_end upload_goes_on_in_another_instance
+        upload_keeps_the_cores_objects_beside_it
     """,
     "UploadOrdersPartsByText": "upload_many_small_appends upload_appends_go_behind_one_another",
     "UploadKeepsAFalsePrefix": """
