@@ -23,6 +23,7 @@ ROOMS = {
         "starlette",
         "structlog",
         "typer",
+        "uvloop",
         "yaml",
     },
 }

@@ -15,7 +15,36 @@ HEX = "a" * 64
 CONFIG = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": f"sha256:{HEX}",
           "size": 2}  # fmt: skip
 IMAGE: dict[str, Any] = {"schemaVersion": 2, "config": CONFIG, "layers": [CONFIG]}
+NOTHING: list[Any] = []
 INDEX: dict[str, Any] = {"schemaVersion": 2, "manifests": [CONFIG]}
+
+TYPES: list[tuple[Any, str | None, str]] = [
+    (IMAGE, None, manifest.OCI_MANIFEST),
+    (IMAGE, manifest.OCI_MANIFEST, manifest.OCI_MANIFEST),
+    (INDEX, manifest.OCI_INDEX, manifest.OCI_INDEX),
+    (INDEX, None, manifest.OCI_INDEX),
+    (IMAGE | {"mediaType": manifest.DOCKER_MANIFEST}, None, manifest.DOCKER_MANIFEST),
+    (INDEX | {"mediaType": manifest.DOCKER_LIST}, None, manifest.DOCKER_LIST),
+    (INDEX | {"manifests": NOTHING}, manifest.OCI_INDEX, manifest.OCI_INDEX),
+]
+REFUSED: list[tuple[Any, str | None]] = [
+    ([], None),
+    ("text", None),
+    ({}, None),
+    (IMAGE | {"schemaVersion": 1}, None),
+    (IMAGE | {"schemaVersion": "two"}, None),
+    (IMAGE, manifest.OCI_INDEX),
+    (IMAGE, manifest.DOCKER_MANIFEST),
+    (IMAGE | {"mediaType": "text/plain"}, None),
+    (IMAGE | {"manifests": NOTHING}, manifest.OCI_MANIFEST),
+    (INDEX | {"layers": NOTHING}, manifest.OCI_INDEX),
+    (INDEX | {"config": CONFIG}, manifest.OCI_INDEX),
+    ({"schemaVersion": 2, "layers": NOTHING}, None),
+    (IMAGE | {"config": CONFIG | {"digest": "sha256:short"}}, None),
+    (IMAGE | {"layers": [CONFIG | {"size": -1}]}, None),
+    (IMAGE | {"subject": {"digest": "x"}}, None),
+    (IMAGE | {"annotations": {"a": 1}}, None),
+]
 
 
 def parse(document: Any, media_type: str | None = None) -> manifest.Manifest:
@@ -23,47 +52,12 @@ def parse(document: Any, media_type: str | None = None) -> manifest.Manifest:
     return manifest.parse(content, media_type, Digest.of(content))
 
 
-@pytest.mark.parametrize(
-    ("document", "media_type", "want"),
-    list[tuple[Any, str | None, str]](
-        [
-            (IMAGE, None, manifest.OCI_MANIFEST),
-            (IMAGE, manifest.OCI_MANIFEST, manifest.OCI_MANIFEST),
-            (INDEX, manifest.OCI_INDEX, manifest.OCI_INDEX),
-            (INDEX, None, manifest.OCI_INDEX),
-            (IMAGE | {"mediaType": manifest.DOCKER_MANIFEST}, None, manifest.DOCKER_MANIFEST),
-            (INDEX | {"mediaType": manifest.DOCKER_LIST}, None, manifest.DOCKER_LIST),
-            (INDEX | {"manifests": []}, manifest.OCI_INDEX, manifest.OCI_INDEX),
-        ]
-    ),
-)
+@pytest.mark.parametrize(("document", "media_type", "want"), TYPES)
 def test_media_type_found(document: Any, media_type: str | None, want: str) -> None:
     assert parse(document, media_type).media_type == want
 
 
-@pytest.mark.parametrize(
-    ("document", "media_type"),
-    list[tuple[Any, str | None]](
-        [
-            ([], None),
-            ("text", None),
-            ({}, None),
-            (IMAGE | {"schemaVersion": 1}, None),
-            (IMAGE | {"schemaVersion": "two"}, None),
-            (IMAGE, manifest.OCI_INDEX),
-            (IMAGE, manifest.DOCKER_MANIFEST),
-            (IMAGE | {"mediaType": "text/plain"}, None),
-            (IMAGE | {"manifests": []}, manifest.OCI_MANIFEST),
-            (INDEX | {"layers": []}, manifest.OCI_INDEX),
-            (INDEX | {"config": CONFIG}, manifest.OCI_INDEX),
-            ({"schemaVersion": 2, "layers": []}, None),
-            (IMAGE | {"config": CONFIG | {"digest": "sha256:short"}}, None),
-            (IMAGE | {"layers": [CONFIG | {"size": -1}]}, None),
-            (IMAGE | {"subject": {"digest": "x"}}, None),
-            (IMAGE | {"annotations": {"a": 1}}, None),
-        ]
-    ),
-)
+@pytest.mark.parametrize(("document", "media_type"), REFUSED)
 def test_manifest_refused(document: Any, media_type: str | None) -> None:
     with pytest.raises(ManifestInvalidError):
         parse(document, media_type)

@@ -42,7 +42,7 @@ class Pusher:
             "schemaVersion": 2,
             "mediaType": MANIFEST_TYPE,
             "config": config | {"digest": self.blob(name, b"{}")},
-            "layers": [],
+            "layers": list[Any](),
         } | more
         content = json.dumps(document).encode()
         response = self.manifest(name, reference, content)
