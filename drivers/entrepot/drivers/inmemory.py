@@ -22,7 +22,6 @@ from entrepot.core import (
 )
 
 _CHUNK = 1024 * 1024
-_PAGE = 1000  # keys that a scan takes at a time, so that it sees changes made meanwhile
 
 
 class InMemoryOptions(DriverOptions):
@@ -34,24 +33,37 @@ class _Object:
     content: bytes
     modified: float
 
+    def entry(self, key: str) -> Entry:
+        return Entry(key, len(self.content), self.modified)
+
 
 @dataclass(slots=True)
-class _Store:
-    """What one opened driver holds; never shared with another one."""
+class _Growing:
+    """What an upload holds."""
 
-    objects: dict[str, _Object] = field(default_factory=dict[str, _Object])
-    keys: list[str] = field(default_factory=list[str])  # sorted
-    uploads: dict[str, bytearray] = field(default_factory=dict[str, bytearray])
+    chunks: list[bytes] = field(default_factory=list[bytes])
+    size: int = 0  # bytes
+
+
+class Store:
+    """What a driver holds. Objects are replaced, never changed: readers go on undisturbed."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, _Object] = {}
+        self.keys: list[str] = []  # sorted
+        self.uploads: dict[str, _Growing] = {}
+
+    def find(self, key: str) -> _Object:
+        found = self.objects.get(key)
+        if found is None:
+            raise NotFoundError(key)
+        return found
 
     def put(self, key: str, content: bytes) -> Entry:
         if key not in self.objects:
             insort(self.keys, key)
-        self.objects[key] = _Object(content, time.time())
-        return self.entry(key)
-
-    def entry(self, key: str) -> Entry:
-        found = self.objects[key]
-        return Entry(key, len(found.content), found.modified)
+        new = self.objects[key] = _Object(content, time.time())
+        return new.entry(key)
 
     def drop(self, key: str) -> None:
         if self.objects.pop(key, None) is not None:
@@ -59,25 +71,21 @@ class _Store:
 
 
 class InMemoryDriver(Driver):
-    """Objects in a dictionary. Whatever happens between two awaits is atomic."""
+    """Objects in a dictionary, by default an own one. What happens between awaits is atomic."""
 
-    def __init__(self) -> None:
-        self._store = _Store()
+    def __init__(self, store: Store | None = None) -> None:
+        self._store = store or Store()
 
     async def stat(self, key: str) -> Entry:
-        if key not in self._store.objects:
-            raise NotFoundError(key)
-        return self._store.entry(key)
+        return self._store.find(key).entry(key)
 
     async def read(
         self, key: str, start: int = 0, stop: int | None = None
     ) -> AsyncGenerator[bytes, None]:
-        found = self._store.objects.get(key)
-        if found is None:
-            raise NotFoundError(key)
-        end = len(found.content) if stop is None else min(stop, len(found.content))
+        content = self._store.find(key).content
+        end = len(content) if stop is None else min(stop, len(content))
         for at in range(start, end, _CHUNK):
-            yield found.content[at : min(end, at + _CHUNK)]
+            yield content[at : min(end, at + _CHUNK)]
 
     async def write(self, key: str, chunks: AsyncIterator[bytes], *, create: bool = False) -> Entry:
         content = b"".join([chunk async for chunk in chunks])
@@ -92,23 +100,25 @@ class InMemoryDriver(Driver):
     async def scan(
         self, prefix: str, *, after: str = "", delimiter: str = ""
     ) -> AsyncGenerator[Entry | Prefix, None]:
+        """Looks for its place again after each item, because the keys may have changed."""
         keys = self._store.keys
         at = max(bisect_left(keys, prefix), bisect_right(keys, after))
         while at < len(keys) and keys[at].startswith(prefix):
             key = keys[at]
             cut = key.find(delimiter, len(prefix)) if delimiter else -1
             if cut < 0:
-                yield self._store.entry(key)
+                yield self._store.objects[key].entry(key)
                 at = bisect_right(keys, key)
             else:
                 group = key[: cut + len(delimiter)]
                 yield Prefix(group)
                 at = bisect_left(keys, _past(group))
 
+    async def copy(self, source: str, target: str) -> Entry:
+        return self._store.put(target, self._store.find(source).content)
+
     async def move(self, source: str, target: str) -> Entry:
-        found = self._store.objects.get(source)
-        if found is None:
-            raise NotFoundError(source)
+        found = self._store.find(source)
         self._store.drop(source)
         return self._store.put(target, found.content)
 
@@ -117,33 +127,44 @@ class InMemoryDriver(Driver):
 
 
 class _InMemoryUpload(Upload):
-    def __init__(self, store: _Store, token: str) -> None:
+    def __init__(self, store: Store, token: str) -> None:
         self._store = store
         self._token = token
 
     async def size(self) -> int:
-        return len(self._store.uploads.get(self._token, b""))
+        growing = self._store.uploads.get(self._token)
+        return growing.size if growing else 0
 
     async def append(self, chunks: AsyncIterator[bytes], offset: int) -> int:
-        await self._check(offset)
+        """Of two at once, the one whose bytes come first goes on, and the other is told."""
+        held = self._held(offset)
         async for chunk in chunks:
-            await self._check(offset)  # somebody else may have appended meanwhile
-            self._store.uploads.setdefault(self._token, bytearray()).extend(chunk)
-            offset += len(chunk)
+            if chunk:
+                self._check_untouched(held, offset)
+                self._store.uploads[self._token] = held
+                held.chunks.append(chunk)
+                held.size = offset = offset + len(chunk)
+        self._check_untouched(held, offset)
         return offset
 
     async def commit(self, key: str, size: int) -> Entry:
-        await self._check(size)
-        content = self._store.uploads.pop(self._token, bytearray())
-        return self._store.put(key, bytes(content))
+        held = self._held(size)
+        self._store.uploads.pop(self._token, None)
+        return self._store.put(key, b"".join(held.chunks))
 
     async def abort(self) -> None:
         self._store.uploads.pop(self._token, None)
 
-    async def _check(self, offset: int) -> None:
-        size = await self.size()
-        if size != offset:
-            raise OffsetError(self._token, f"upload holds {size} bytes, not {offset}")
+    def _held(self, size: int) -> _Growing:
+        held = self._store.uploads.get(self._token) or _Growing()
+        if held.size != size:
+            raise OffsetError(self._token, f"upload holds {held.size} bytes, not {size}")
+        return held
+
+    def _check_untouched(self, held: _Growing, size: int) -> None:
+        there = self._store.uploads.get(self._token)
+        if held.size != size or there is not (held if size else None):
+            raise OffsetError(self._token, "another append, or the upload's end, came first")
 
 
 def _past(group: str) -> str:
@@ -152,7 +173,7 @@ def _past(group: str) -> str:
 
 
 @asynccontextmanager
-async def open_inmemory(_: InMemoryOptions) -> AsyncGenerator[Driver, None]:
+async def open_inmemory(_options: InMemoryOptions, /) -> AsyncGenerator[Driver, None]:
     """A driver over a new, empty store, which ends with the context."""
     yield InMemoryDriver()
 
