@@ -11,10 +11,7 @@ from urllib.parse import quote
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    Bundle,
-    MultipleResults,
     RuleBasedStateMachine,
-    multiple,
     precondition,
     rule,
 )
@@ -57,9 +54,24 @@ def state_of(query: str) -> int | None:
     return None
 
 
-class UploadMachine(RuleBasedStateMachine):
-    sessions = Bundle[Session]("sessions")
+def candidates(machine: UploadMachine) -> st.SearchStrategy[Session]:
+    """An open one mostly, or one that is finished."""
+    closed = [session for session in machine.all if not session.open]
+    return st.sampled_from([*machine.open, *machine.open, *closed[-1:]])
 
+
+def begun(machine: UploadMachine) -> bool:
+    return bool(machine.all)
+
+
+def few(machine: UploadMachine) -> bool:
+    return len(machine.open) < 3
+
+
+SESSIONS: st.SearchStrategy[Session] = st.runner().flatmap(candidates)
+
+
+class UploadMachine(RuleBasedStateMachine):
     def variables(self, folder: str) -> dict[str, str]:
         """REGISTRY_* variables that choose the store."""
         return {}
@@ -71,6 +83,10 @@ class UploadMachine(RuleBasedStateMachine):
         self.application.__enter__()
         self.blobs: dict[tuple[str, str], bytes] = {}
         self.all: list[Session] = []
+
+    @property
+    def open(self) -> list[Session]:
+        return [session for session in self.all if session.open]
 
     def teardown(self) -> None:
         for session in self.all:
@@ -119,7 +135,8 @@ class UploadMachine(RuleBasedStateMachine):
         assert path == session.path
         assert answer.headers["range"] == session.range
         assert state_of(query) == len(session.content)
-        session.queries.append(query)
+        if query not in session.queries[-1:]:
+            session.queries.append(query)
 
     def check_status(self, session: Session) -> None:
         answer = self.ask("GET", session.path, session.queries[-1])
@@ -140,23 +157,19 @@ class UploadMachine(RuleBasedStateMachine):
 
     # -- beginning ---------------------------------------------------------------------------
 
-    @rule(
-        target=sessions,
-        name=st.sampled_from(NAMES),
-        algorithm=st.sampled_from(("", *ALGORITHMS)),
-    )
-    def start(self, name: str, algorithm: str) -> Session:
+    @precondition(few)
+    @rule(name=st.sampled_from(NAMES), algorithm=st.sampled_from(("", *ALGORITHMS)))
+    def start(self, name: str, algorithm: str) -> None:
         query = f"digest-algorithm={algorithm}" if algorithm else ""
-        return self.started(name, self.ask("POST", f"/v2/{name}/blobs/uploads/", query))
+        self.started(name, self.ask("POST", f"/v2/{name}/blobs/uploads/", query))
 
-    def started(self, name: str, answer: Answer) -> Session:
+    def started(self, name: str, answer: Answer) -> None:
         assert answer.status == 202
         path, query = answer.location
         session = Session(name, path, [query])
         assert path.startswith(f"/v2/{name}/blobs/uploads/")
         assert answer.headers["range"] == "0-0"
         self.all.append(session)
-        return session
 
     @rule(
         name=st.sampled_from(NAMES),
@@ -173,25 +186,21 @@ class UploadMachine(RuleBasedStateMachine):
             assert (answer.status, self.code(answer)) == (400, "DIGEST_INVALID")
 
     @rule(
-        target=sessions,
         name=st.sampled_from(NAMES),
         data=st.data(),
         source=st.sampled_from((*NAMES, "")),
     )
-    def mount(
-        self, name: str, data: st.DataObject, source: str
-    ) -> Session | MultipleResults[Session]:
+    def mount(self, name: str, data: st.DataObject, source: str) -> None:
         known = sorted({digest for _, digest in self.blobs}) or [digest_of(b"never", "sha256")]
         digest = data.draw(st.sampled_from(known))
         query = f"mount={digest}" + (f"&from={quote(source, safe='')}" if source else "")
         answer = self.ask("POST", f"/v2/{name}/blobs/uploads/", query)
         there = [content for (_, d), content in self.blobs.items() if d == digest]
         linked = (source, digest) in self.blobs if source else bool(there)
-        if not linked:
-            return self.started(name, answer)
-        self.created(name, digest, there[0], answer)
-        nothing: MultipleResults[Session] = multiple()
-        return nothing
+        if linked:
+            self.created(name, digest, there[0], answer)
+        else:
+            self.started(name, answer)
 
     def created(self, name: str, digest: str, content: bytes, answer: Answer) -> None:
         assert answer.status == 201
@@ -201,7 +210,8 @@ class UploadMachine(RuleBasedStateMachine):
 
     # -- going on ----------------------------------------------------------------------------
 
-    @rule(session=sessions, chunk=CHUNKS | st.just(b""), age=st.integers(0, 3), data=st.data())
+    @precondition(begun)
+    @rule(session=SESSIONS, chunk=CHUNKS | st.just(b""), age=st.integers(0, 3), data=st.data())
     def patch(self, session: Session, chunk: bytes, age: int, data: st.DataObject) -> None:
         """With the newest Location or with one that is stale."""
         query = session.queries[max(-1 - age, -len(session.queries))]
@@ -209,12 +219,14 @@ class UploadMachine(RuleBasedStateMachine):
         answer = self.ask("PATCH", session.path, query, chunk, pieces=pieces)
         self.appended(session, chunk, state_of(query), answer)
 
-    @rule(session=sessions, chunk=CHUNKS)
+    @precondition(begun)
+    @rule(session=SESSIONS, chunk=CHUNKS)
     def patch_without_state(self, session: Session, chunk: bytes) -> None:
         answer = self.ask("PATCH", session.path, "", chunk)
         self.appended(session, chunk, None, answer)
 
-    @rule(session=sessions, chunk=CHUNKS, shift=st.sampled_from((0, 0, 0, -1, 1, -200, 10**15)))
+    @precondition(begun)
+    @rule(session=SESSIONS, chunk=CHUNKS, shift=st.sampled_from((0, 0, 0, -1, 1, -200, 10**15)))
     def patch_with_range(self, session: Session, chunk: bytes, shift: int) -> None:
         """At the end, overlapping or behind a gap; the header wins over a stale Location."""
         start = max(0, len(session.content) + shift)
@@ -222,7 +234,8 @@ class UploadMachine(RuleBasedStateMachine):
         answer = self.ask("PATCH", session.path, session.queries[0], chunk, (header,))
         self.appended(session, chunk, start, answer)
 
-    @rule(session=sessions, chunk=CHUNKS, error=st.sampled_from((-1, 1)), framed=st.booleans())
+    @precondition(begun)
+    @rule(session=SESSIONS, chunk=CHUNKS, error=st.sampled_from((-1, 1)), framed=st.booleans())
     def patch_with_range_of_another_length(
         self, session: Session, chunk: bytes, error: int, *, framed: bool
     ) -> None:
@@ -260,7 +273,8 @@ class UploadMachine(RuleBasedStateMachine):
             session.content += chunk
             self.learn(session, answer)
 
-    @rule(session=sessions, one=CHUNKS, two=CHUNKS)
+    @precondition(begun)
+    @rule(session=SESSIONS, one=CHUNKS, two=CHUNKS)
     def patch_twice_at_once(self, session: Session, one: bytes, two: bytes) -> None:
         """Two clients at the same place: one of them wins."""
         query = session.queries[-1]
@@ -281,8 +295,9 @@ class UploadMachine(RuleBasedStateMachine):
 
     # -- ending ------------------------------------------------------------------------------
 
+    @precondition(begun)
     @rule(
-        session=sessions,
+        session=SESSIONS,
         last=CHUNKS | st.just(b""),
         algorithm=st.sampled_from(ALGORITHMS),
         age=st.integers(0, 1),
@@ -300,7 +315,8 @@ class UploadMachine(RuleBasedStateMachine):
             self.created(session.name, digest, session.content + last, answer)
             session.open = False
 
-    @rule(session=sessions, last=CHUNKS | st.just(b""), algorithm=st.sampled_from(ALGORITHMS))
+    @precondition(begun)
+    @rule(session=SESSIONS, last=CHUNKS | st.just(b""), algorithm=st.sampled_from(ALGORITHMS))
     def finish_with_a_wrong_digest(self, session: Session, last: bytes, algorithm: str) -> None:
         digest = digest_of(session.content + last + b"!", algorithm)
         answer = self.ask("PUT", session.path, f"digest={digest}", last)
@@ -310,7 +326,8 @@ class UploadMachine(RuleBasedStateMachine):
         assert (answer.status, self.code(answer)) == (400, "DIGEST_INVALID")
         session.open = False
 
-    @rule(session=sessions, chunk=CHUNKS, shift=st.sampled_from((-1, 1, 10**9)))
+    @precondition(begun)
+    @rule(session=SESSIONS, chunk=CHUNKS, shift=st.sampled_from((-1, 1, 10**9)))
     def finish_out_of_order(self, session: Session, chunk: bytes, shift: int) -> None:
         start = len(session.content) + shift
         digest = digest_of(session.content + chunk, "sha256")
@@ -324,13 +341,15 @@ class UploadMachine(RuleBasedStateMachine):
             self.created(session.name, digest, chunk, answer)
             session.open = False
 
-    @rule(session=sessions, digest=st.sampled_from(["", "digest=", "digest=x", "digest=md5:0"]))
+    @precondition(begun)
+    @rule(session=SESSIONS, digest=st.sampled_from(["", "digest=", "digest=x", "digest=md5:0"]))
     def finish_without_a_digest(self, session: Session, digest: str) -> None:
         answer = self.ask("PUT", session.path, digest)
 
         assert (answer.status, self.code(answer)) == (400, "DIGEST_INVALID")
 
-    @rule(session=sessions)
+    @precondition(begun)
+    @rule(session=SESSIONS)
     def cancel(self, session: Session) -> None:
         answer = self.ask("DELETE", session.path, session.queries[-1])
         if not session.open:
@@ -340,11 +359,13 @@ class UploadMachine(RuleBasedStateMachine):
 
     # -- looking -----------------------------------------------------------------------------
 
-    @rule(session=sessions)
+    @precondition(begun)
+    @rule(session=SESSIONS)
     def status(self, session: Session) -> None:
         self.check_status(session)
 
-    @rule(session=sessions, name=st.sampled_from(NAMES))
+    @precondition(begun)
+    @rule(session=SESSIONS, name=st.sampled_from(NAMES))
     def status_in_another_repository(self, session: Session, name: str) -> None:
         path = session.path.replace(f"/v2/{session.name}/", f"/v2/{name}/")
         if name != session.name:
@@ -365,6 +386,6 @@ class FilesystemUploadMachine(UploadMachine):
 
 
 TestUploadsInMemory = UploadMachine.TestCase
-TestUploadsInMemory.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
+TestUploadsInMemory.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
 TestUploadsOnDisk = FilesystemUploadMachine.TestCase
-TestUploadsOnDisk.settings = settings(max_examples=8, stateful_step_count=30, deadline=None)
+TestUploadsOnDisk.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
