@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from entrepot.core.guard import GuardedDriver
 from entrepot.core.testing import DriverSuite, Opening
 from entrepot.drivers.filesystem import FilesystemOptions, open_filesystem
-from entrepot.drivers.inmemory import InMemoryDriver
+from entrepot.drivers.inmemory import InMemoryDriver, Store
 
 
 class TestFilesystem(DriverSuite):
@@ -28,5 +29,12 @@ class TestFilesystemWithoutFsync(DriverSuite):
 class TestInMemory(DriverSuite):
     @pytest.fixture
     def open_driver(self) -> Opening:
-        driver = InMemoryDriver()
-        return lambda: nullcontext(driver)
+        store = Store()
+        return lambda: nullcontext(InMemoryDriver(store))
+
+
+class TestGuardedInMemory(DriverSuite):
+    @pytest.fixture
+    def open_driver(self) -> Opening:
+        store = Store()
+        return lambda: nullcontext(GuardedDriver(InMemoryDriver(store), "inmemory"))

@@ -21,7 +21,7 @@ _TRIES = 32  # others may remove an empty folder between its making and its firs
 _MOST_PARTS = 512  # of one writev; Linux takes 1024
 _COPIED = 64 * 1024 * 1024  # bytes copied by one call, so that a copy can be cancelled
 _BUFFER = 1024 * 1024
-_TEMPORARY = re.compile(r".+\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp", re.DOTALL)
+_TEMPORARY = re.compile(r".*\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp", re.DOTALL)
 _CANNOT_COPY = {errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM}
 
 

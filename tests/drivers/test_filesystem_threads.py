@@ -1,0 +1,177 @@
+"""Calls in threads, and on the event loop while the disk is quick."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from entrepot.drivers.filesystem.threads import Pace, Threads, Wanted
+
+pytestmark = pytest.mark.anyio
+
+
+class Clock:
+    """Time that passes only in `work`."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def work(self, seconds: float) -> int:
+        """Take some time; gives the thread in which it did."""
+        self.now += seconds
+        return threading.get_ident()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def threads(clock: Clock) -> AsyncGenerator[Threads, None]:
+    threads = Threads(3, Pace(clock))
+    yield threads
+    threads.close()
+
+
+async def test_quick_calls_are_made_on_the_event_loop(threads: Threads, clock: Clock) -> None:
+    here = threading.get_ident()
+
+    assert [await threads.quick(None, clock.work, 0.004) for _ in range(3)] == [here] * 3
+
+
+async def test_quick_calls_go_through_threads_after_a_slow_one(
+    threads: Threads, clock: Clock
+) -> None:
+    here = threading.get_ident()
+    assert await threads.quick(None, clock.work, 0.006) == here
+
+    clock.now += 4.9
+    assert await threads.quick(None, clock.work, 0.0) != here
+    assert await threads.quick(lambda _: None, clock.work, 0.2) != here
+    assert await threads.quick(None, clock.work, 0.0) == here
+
+
+async def test_slow_call_that_fails_counts(threads: Threads, clock: Clock) -> None:
+    def fail() -> int:
+        clock.work(0.1)
+        raise FileNotFoundError
+
+    with pytest.raises(FileNotFoundError):
+        await threads.quick(None, fail)
+
+    assert await threads.quick(None, clock.work, 0.0) != threading.get_ident()
+
+
+async def test_calls_run_at_most_so_many_at_a_time(threads: Threads) -> None:
+    meeting = threading.Barrier(3)
+    running, most = 0, 0
+    lock = threading.Lock()
+
+    def call() -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        meeting.wait(60)  # passes only if three are here
+        with lock:
+            running -= 1
+        meeting.wait(60)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(9):
+            group.create_task(threads.run(call))
+
+    assert most == 3
+
+
+async def test_calls_one_after_another_need_one_thread(threads: Threads) -> None:
+    assert len({await threads.run(threading.get_ident) for _ in range(10)}) == 1
+
+
+async def test_error_of_a_call_comes_out(threads: Threads) -> None:
+    error = OSError(5, "broken")
+
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(OSError, match="broken") as caught:
+        await threads.run(fail)
+    assert caught.value is error
+
+
+async def test_result_that_nobody_takes_is_released(threads: Threads) -> None:
+    reached, go = threading.Event(), threading.Event()
+    released: list[str] = []
+
+    def obtain() -> str:
+        reached.set()
+        assert go.wait(60)
+        return "held"
+
+    task = asyncio.ensure_future(threads.obtain(released.append, obtain))
+    await asyncio.to_thread(reached.wait, 60)
+    task.cancel()
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert released == ["held"]
+
+
+async def test_error_that_nobody_takes_is_not_reported_as_forgotten(threads: Threads) -> None:
+    reached, go = threading.Event(), threading.Event()
+    reported: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+
+    def fail() -> None:
+        reached.set()
+        assert go.wait(60)
+        raise OSError(5, "broken")
+
+    task = asyncio.ensure_future(threads.run(fail))
+    await asyncio.to_thread(reached.wait, 60)
+    task.cancel()
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    del task
+
+    assert reported == []
+
+
+async def test_call_can_ask_whether_it_is_wanted(threads: Threads) -> None:
+    reached, go = threading.Event(), threading.Event()
+    answers: list[bool] = []
+
+    def call(wanted: Wanted) -> None:
+        answers.append(wanted())
+        reached.set()
+        assert go.wait(60)
+        answers.append(wanted())
+
+    task = asyncio.ensure_future(threads.run_wanted(call))
+    await asyncio.to_thread(reached.wait, 60)
+    task.cancel()
+    await asyncio.sleep(0)
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert answers == [True, False]
+
+
+async def test_close_ends_the_threads() -> None:
+    threads = Threads(3)
+    await threads.run(int)
+    assert [thread.name for thread in threading.enumerate()].count("filesystem-0") == 1
+
+    threads.close()
+
+    assert "filesystem-0" not in [thread.name for thread in threading.enumerate()]

@@ -1,0 +1,77 @@
+"""What the system is asked to do, noted or held up while it is done."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def files_below(root: Path) -> list[str]:
+    """All files, whatever their names, and empty folders with a slash."""
+    found: list[str] = []
+    for folder, folders, files in os.walk(root):
+        here = Path(folder).relative_to(root)
+        found += [str(here / name) for name in files]
+        if not folders and not files and folder != str(root):
+            found.append(f"{here}/")
+    return sorted(found)
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+class Held:
+    """A function of the system that waits in its thread until it is let go.
+
+    `reached` is set on the event loop when it has been called.
+    """
+
+    def __init__(self, patch: pytest.MonkeyPatch, module: Any, name: str) -> None:
+        self.reached = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._go = threading.Event()
+        self._function: Callable[..., Any] = getattr(module, name)
+        self._patch = patch
+        patch.setattr(module, name, self._call)
+
+    def let_go(self) -> None:
+        self._go.set()
+
+    def _call(self, *args: Any) -> Any:
+        self._loop.call_soon_threadsafe(self.reached.set)
+        assert self._go.wait(60)
+        return self._function(*args)
+
+
+@contextmanager
+def noted(
+    patch: pytest.MonkeyPatch, root: Path, *names: str
+) -> Generator[list[tuple[str, ...]], None, None]:
+    """Calls of functions of `os` that succeed, in order, with their paths as seen from `root`."""
+    calls: list[tuple[str, ...]] = []
+
+    def below(argument: Any) -> str:
+        if isinstance(argument, int):
+            argument = os.readlink(f"/proc/self/fd/{argument}")
+        return os.path.relpath(argument, root)
+
+    def noting(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
+            result = function(*args)
+            calls.append((name, *map(below, args)))
+            return result
+
+        return call
+
+    with patch.context() as changed:
+        for name in names:
+            changed.setattr(os, name, noting(name, getattr(os, name)))
+        yield calls
