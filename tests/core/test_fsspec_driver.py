@@ -39,7 +39,7 @@ def anyio_backend() -> str:
 
 
 def local_filesystem() -> Any:
-    return LocalFileSystem(use_listings_cache=False, skip_instance_cache=True)
+    return LocalFileSystem(skip_instance_cache=True)
 
 
 class PrivateMemoryFileSystem(MemoryFileSystem):  # type: ignore[misc]  # fsspec is untyped
@@ -50,7 +50,7 @@ class PrivateMemoryFileSystem(MemoryFileSystem):  # type: ignore[misc]  # fsspec
     pseudo_dirs: list[str]
 
     def __init__(self) -> None:
-        super().__init__(use_listings_cache=False)  # pyright: ignore[reportUnknownMemberType]
+        super().__init__()  # pyright: ignore[reportUnknownMemberType]
         self.store = {}
         self.pseudo_dirs = [""]
 
@@ -69,7 +69,7 @@ class ObjectFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is unty
 
     def __init__(self, objects: dict[str, tuple[bytes, float]]) -> None:
         super().__init__(  # pyright: ignore[reportUnknownMemberType]
-            asynchronous=True, use_listings_cache=False
+            asynchronous=True
         )
         self.objects = objects
 
@@ -148,9 +148,15 @@ async def objects() -> AsyncGenerator[FsspecDriver, None]:
         yield driver
 
 
-def test_driver_refuses_a_listings_cache() -> None:
-    with pytest.raises(ValueError, match="use_listings_cache=False"):
-        FsspecDriver(LocalFileSystem(skip_instance_cache=True))
+def test_driver_switches_off_the_cache_of_listings() -> None:
+    filesystem: Any = LocalFileSystem(skip_instance_cache=True)
+    filesystem.dircache["/a"] = [{"name": "/a/b"}]
+
+    FsspecDriver(filesystem)
+    filesystem.dircache["/c"] = [{"name": "/c/d"}]
+
+    assert "/a" not in filesystem.dircache
+    assert "/c" not in filesystem.dircache
 
 
 def test_driver_refuses_an_asynchronous_filesystem_with_a_loop_of_its_own() -> None:
@@ -341,6 +347,8 @@ def test_errors_have_their_kind(error: Exception, kind: type[StorageError]) -> N
         "2023-11-14T23:13:20+01:00",
         "2023-11-14 22:13:20",
         "Tue, 14 Nov 2023 22:13:20 GMT",
+        "20231114221320",
+        "20231114221320.123",
     ],
 )
 def test_times_are_seconds_in_utc(told: float | str) -> None:
@@ -371,3 +379,18 @@ class TestGathered:
 
         assert [len(piece) for piece in pieces] == gathered_sizes
         assert b"".join(pieces) == b"".join(chunks)
+
+
+async def test_scan_below_an_object_that_lists_itself_gives_nothing(objects: FsspecDriver) -> None:
+    await put(objects, "a/bc")
+    listing = objects.calls.filesystem._ls
+
+    async def ls(path: str, **options: Any) -> Any:
+        if path == "bucket/a/bc":
+            return [{"name": "bucket/a/bc/bc", "type": "file", "size": 1}]
+        return await listing(path, **options)
+
+    objects.calls.filesystem._ls = ls
+
+    assert await keys(objects, "a/bc/") == []
+    assert await keys(objects, "a/bc") == ["a/bc"]

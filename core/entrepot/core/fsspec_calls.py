@@ -24,8 +24,8 @@ from entrepot.core.errors import (
 )
 from entrepot.core.threads import Threads
 
-_TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
-_VERSIONS = ("ETag", "etag", "generation", "md5Hash", "ino", "size", *_TIMES)
+_TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "modify", "created")
+_VERSIONS = ("ETag", "etag", "generation", "md5Hash", "ino", "unique", "size", *_TIMES)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -33,8 +33,8 @@ class Calls:
     """What `FsspecDriver` asks of a filesystem. Errors are `StorageError` kinds only."""
 
     def __init__(self, filesystem: Any, root: str, threads: Threads) -> None:
-        if getattr(filesystem.dircache, "use_listings_cache", False):
-            raise ValueError("make the filesystem with use_listings_cache=False")
+        filesystem.dircache.clear()
+        filesystem.dircache.use_listings_cache = False  # not every filesystem lets one say so
         self.asynchronous = bool(filesystem.async_impl)
         if self.asynchronous and not filesystem.asynchronous:
             raise ValueError("make the filesystem with asynchronous=True")
@@ -82,6 +82,9 @@ class Calls:
                 continue  # a folder's marker, or an object where a folder was asked for
             below = key + name.rpartition("/")[2]
             found[f"{below}/" if details["type"] == "directory" else below] = details
+        name = key.rstrip("/").rpartition("/")[2]
+        if list(found) == [f"{key}{name}"] and await self._is_object(key):
+            return {}  # FTP lists an object as if it lay in itself
         return found
 
     async def remove(self, key: str) -> None:
@@ -140,10 +143,14 @@ def seconds_of(told: Any) -> float:
     """Seconds since the epoch of any form of time that filesystems give; naive means UTC."""
     if isinstance(told, int | float):
         return float(told)
-    if isinstance(told, str):
-        told = datetime.fromisoformat(told) if told[:4].isdigit() else parsedate_to_datetime(told)
-    moment = cast("datetime", told)
+    moment = _parsed(told) if isinstance(told, str) else cast("datetime", told)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _parsed(told: str) -> datetime:
+    if told[:14].isdigit():  # FTP's, with or without a fraction
+        return datetime.strptime(told[:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    return datetime.fromisoformat(told) if told[:4].isdigit() else parsedate_to_datetime(told)
 
 
 def version_of(details: dict[str, Any]) -> tuple[object, ...]:

@@ -29,8 +29,9 @@ _ATTEMPTS = 10  # to write into a folder that others empty and remove
 
 
 class FsspecDriver(Driver):
-    """Keys below `root` of a filesystem made with `use_listings_cache=False`.
+    """Keys below `root` of a filesystem made with `skip_instance_cache=True`.
 
+    Its cache of listings is switched off, for it would hide what other replicas do.
     An asynchronous filesystem (made with `asynchronous=True`) is taken for an object store:
     `_pipe_file` and `_put_file` store whole objects. Any other is called in at most `threads`
     threads and must have a rename, because what is written goes to `<uuid>.tmp` in the same
