@@ -181,7 +181,12 @@ def test_access_log_is_in_the_combined_format(start: Start) -> None:
 
 @pytest.mark.parametrize("form", ["json", "logstash", "text"])
 def test_log_forms(start: Start, form: str, tmp_path: Path) -> None:
-    served = start(LOG_FORMATTER=form, LOG_FIELDS="{service: hub}", HTTP_DRAINTIMEOUT="10s")
+    served = start(
+        LOG_FORMATTER=form,
+        LOG_FIELDS="{service: hub}",
+        LOG_REPORTCALLER="true",
+        HTTP_DRAINTIMEOUT="10s",
+    )
     link = tmp_path / "registry-data/docker/registry/v2/repositories/a/_manifests/tags/x/current"
     link.mkdir(parents=True)
     (link / "link").touch()
@@ -192,9 +197,14 @@ def test_log_forms(start: Start, form: str, tmp_path: Path) -> None:
     assert served.process.stderr is not None
     [line] = [line for line in served.process.stderr if "damaged link" in line]
     for part in {
-        "json": ['"level": "warning"', '"service": "hub"', '"msg": "damaged link'],
+        "json": [
+            '"func": "read_link"',
+            '"level": "warning"',
+            '"service": "hub"',
+            '"msg": "damaged link',
+        ],
         "logstash": ['"@version": "1"', '"@timestamp": "', '"message": "damaged link'],
-        "text": ["time=", "level=warning", "service=hub", 'msg="damaged link'],
+        "text": ["time=", "func=read_link", "level=warning", "service=hub", 'msg="damaged link'],
     }[form]:
         assert part in line
 

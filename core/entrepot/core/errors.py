@@ -29,16 +29,8 @@ class BlobUnknownError(ProtocolError):
     code = "BLOB_UNKNOWN"
 
 
-class BlobUploadInvalidError(ProtocolError):
-    code = "BLOB_UPLOAD_INVALID"
-
-
 class BlobUploadUnknownError(ProtocolError):
     code = "BLOB_UPLOAD_UNKNOWN"
-
-
-class DeniedError(ProtocolError):
-    code = "DENIED"
 
 
 class DigestInvalidError(ProtocolError):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from entrepot.core import catalogue
 from entrepot.core.blobs import Blobs
 from entrepot.core.cache import ContentCache
+from entrepot.core.concurrency import WIDTH
 from entrepot.core.driver import Driver
 from entrepot.core.guard import GuardedDriver
 from entrepot.core.manifest import Manifest
@@ -26,10 +27,11 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the configuration says of content. Sizes are bytes."""
+    """What the configuration says of content. Sizes are bytes; `tag_lookups` are at a time."""
 
     delete: bool = False
     verify_references: bool = True
+    tag_lookups: int = WIDTH
     urls_allow: tuple[re.Pattern[str], ...] = ()
     urls_deny: tuple[re.Pattern[str], ...] = ()
     manifest_cache: int = 32 * MIB
@@ -69,7 +71,7 @@ class Repository:
     def __init__(self, registry: Registry, name: RepositoryName) -> None:
         self.name = name
         self.blobs = Blobs(registry.driver, name, registry.blobs, registry.threads)
-        self.tags = Tags(registry.driver, name)
+        self.tags = Tags(registry.driver, name, registry.rules.tag_lookups)
         self.referrers = Referrers(registry.driver, name, self.tags)
         self.uploads = Uploads(registry.driver, name, self.blobs, registry.threads)
         self.manifests = Manifests(

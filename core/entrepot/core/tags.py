@@ -23,9 +23,12 @@ class Page:
 
 
 class Tags:
-    def __init__(self, driver: Driver, name: RepositoryName) -> None:
+    """`width` is the number of tags that are looked up at a time."""
+
+    def __init__(self, driver: Driver, name: RepositoryName, width: int = WIDTH) -> None:
         self._driver = driver
         self._name = name
+        self._width = width
 
     async def find(self, tag: Tag) -> Digest | None:
         """What the tag points to; None if there is no such tag."""
@@ -83,14 +86,14 @@ class Tags:
         removed: list[Tag] = []
         async with aclosing(children(self._driver, layout.tags(self._name))) as found:
             names = [Tag(name) async for name in found]
-        for tag, current in zip(names, await each(self.find, names), strict=True):
+        for tag, current in zip(names, await each(self.find, names, self._width), strict=True):
             if current == digest:
                 await self._remove(tag)
                 removed.append(tag)
         return removed
 
     async def _valid(self, names: list[str]) -> list[str]:
-        links = await each(self.find, [Tag(name) for name in names])
+        links = await each(self.find, [Tag(name) for name in names], self._width)
         return [name for name, link in zip(names, links, strict=True) if link is not None]
 
     async def _remove(self, tag: Tag) -> None:

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 from starlette.applications import Starlette
 
+from entrepot.core.concurrency import WIDTH
 from entrepot.core.configuration import Configuration, driver_options, load
 from entrepot.core.driver import Driver
 from entrepot.core.errors import StorageError
@@ -92,6 +93,7 @@ def _rules(configuration: Configuration) -> Rules:
     return Rules(
         delete=configuration.storage.delete.enabled,
         verify_references=not validation.disabled,
+        tag_lookups=configuration.storage.tag.concurrencylimit or WIDTH,
         urls_allow=tuple(re.compile(pattern) for pattern in urls.allow),
         urls_deny=tuple(re.compile(pattern) for pattern in urls.deny),
     )

@@ -45,9 +45,7 @@ class QueryInvalidError(ProtocolError):
 
 _STATUS: dict[type[RegistryError], int] = {
     core.BlobUnknownError: 404,
-    core.BlobUploadInvalidError: 400,
     core.BlobUploadUnknownError: 404,
-    core.DeniedError: 403,
     core.DigestInvalidError: 400,
     core.ManifestBlobUnknownError: 400,
     core.ManifestInvalidError: 400,

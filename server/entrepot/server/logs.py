@@ -27,13 +27,13 @@ def set_up_logging(configuration: Configuration) -> None:
     """Make the `logging` module of this process write as the `log` section says."""
     log = configuration.log
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_formatter(log.formatter, log.fields))
+    handler.setFormatter(_formatter(log.formatter, log.fields, callers=log.reportcaller))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(_LEVELS[log.level])
 
 
-def _formatter(form: str, fields: Mapping[str, Any]) -> logging.Formatter:
+def _formatter(form: str, fields: Mapping[str, Any], *, callers: bool) -> logging.Formatter:
     def add_fields(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
         return {**event, **fields}
 
@@ -43,6 +43,7 @@ def _formatter(form: str, fields: Mapping[str, Any]) -> logging.Formatter:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", key=stamp),
         add_fields,
+        *([_add_caller] if callers else []),
     ]
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=before,
@@ -52,6 +53,12 @@ def _formatter(form: str, fields: Mapping[str, Any]) -> logging.Formatter:
             *_renderers(form),
         ],
     )
+
+
+def _add_caller(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Where in the source a line comes from, under Distribution's names."""
+    record: logging.LogRecord = event["_record"]
+    return {**event, "file": f"{record.filename}:{record.lineno}", "func": record.funcName}
 
 
 def _renderers(form: str) -> list[Processor]:
