@@ -210,11 +210,12 @@ def application(
 
 
 def fill(application: Application) -> None:
-    """A repository `a` in which there is something to be found."""
-    blob = Request("POST", "/v2/a/blobs/uploads/", f"digest={DIGEST}", (), (CONTENT,))
-    assert application.ask(blob).status == 201
-    image = Request("PUT", "/v2/a/manifests/latest", "", (), (IMAGE,))
-    assert application.ask(image).status == 201
+    """Repositories with something to be found; what is in `a` may be deleted again."""
+    for name in ("a", "fuzz", "kept"):
+        blob = Request("POST", f"/v2/{name}/blobs/uploads/", f"digest={DIGEST}", (), (CONTENT,))
+        assert application.ask(blob).status == 201
+        image = Request("PUT", f"/v2/{name}/manifests/latest", "", (), (IMAGE,))
+        assert application.ask(image).status == 201
 
 
 def check(application: Application, request: Request) -> None:
@@ -250,7 +251,9 @@ def test_any_manifest(
 
 @settings(FUZZ, max_examples=200)
 @given(
-    path=st.sampled_from(["/v2/_catalog", "/v2/a/tags/list", f"/v2/a/referrers/{IMAGE_DIGEST}"]),
+    path=st.sampled_from(
+        ["/v2/_catalog", "/v2/kept/tags/list", f"/v2/kept/referrers/{IMAGE_DIGEST}"]
+    ),
     value=VALUES | st.lists(SEGMENTS, max_size=4).map("/".join),
     number=st.sampled_from(["", "&n=1", "&n=0", "&n=1000"]),
 )
@@ -264,7 +267,7 @@ def test_any_place_to_go_on_from(
 @given(range_=st.sampled_from(RANGES) | st.text("bytes=0123456789-, ", max_size=20))
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_any_range(application: Application, method: str, range_: str) -> None:
-    path = f"/v2/a/blobs/{DIGEST}"
+    path = f"/v2/kept/blobs/{DIGEST}"
     request = Request(method, path, "", (("Range", range_),))
 
     check(application, request)
@@ -278,7 +281,7 @@ def test_manifest_at_the_limit_of_its_size(
     application: Application, size: int, length: tuple[tuple[str, str], ...]
 ) -> None:
     content = IMAGE + b" " * (size - len(IMAGE))
-    request = Request("PUT", "/v2/a/manifests/large", "", length, (content[:99], content[99:]))
+    request = Request("PUT", "/v2/kept/manifests/large", "", length, (content[:99], content[99:]))
 
     answer = application.ask(request)
 
