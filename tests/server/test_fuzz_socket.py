@@ -53,7 +53,8 @@ def talk(registry: RunningRegistry, *parts: str | bytes, finish: bool = False) -
         for part in parts:
             connection.sendall(part.encode("latin-1") if isinstance(part, str) else part)
         if finish:
-            connection.shutdown(socket.SHUT_WR)
+            with suppress(OSError):  # it is closed from the other side already
+                connection.shutdown(socket.SHUT_WR)
         while not complete(received) and (piece := connection.recv(65536)):
             received += piece
     return received
