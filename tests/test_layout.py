@@ -48,7 +48,7 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 
 def allowed(name: str, roots: set[str]) -> bool:
-    if name.split(".")[0] in sys.stdlib_module_names:
+    if name.partition(".")[0] in sys.stdlib_module_names:
         return True
     return any(name == root or name.startswith(f"{root}.") for root in roots)
 
