@@ -25,6 +25,7 @@ from entrepot.core.threads import Threads
 MIB = 1024 * 1024
 _TEMPORARY = re.compile(r"(?:.*/)?[0-9a-f]{32}\.tmp")
 _EMPTY_ONLY = {"file", "ftp", "memory", "sftp", "smb"}  # whose rmdir is known to refuse the rest
+_ONE_AT_A_TIME = {"ftp", "sftp", "ssh"}  # one connection, whose client mixes up threads
 _ATTEMPTS = 10  # to write into a folder that others empty and remove
 
 
@@ -35,7 +36,8 @@ class FsspecDriver(Driver):
     An asynchronous filesystem (made with `asynchronous=True`) is taken for an object store:
     `_pipe_file` and `_put_file` store whole objects. Any other is called in at most `threads`
     threads and must have a rename, because what is written goes to `<uuid>.tmp` in the same
-    folder first; a crash leaves that file, which `scan` does not show.
+    folder first; a crash leaves that file, which `scan` does not show. FTP and SFTP have one
+    connection, so there `threads` is 1.
 
     `create` is exclusive among the tasks of this driver, not among processes. A subclass for
     one filesystem overrides the underscored methods that it can do better, and says so in
@@ -46,11 +48,12 @@ class FsspecDriver(Driver):
     window: ClassVar[int] = 4 * MIB  # bytes per request of a ranged read; two are in memory
 
     def __init__(self, filesystem: Any, root: str = "", *, threads: int = 16) -> None:
-        self._threads = Threads(threads, "fsspec")
-        self.calls = Calls(filesystem, root, self._threads)
-        self._locks = [asyncio.Lock() for _ in range(64)]
         protocol = filesystem.protocol
         names = {protocol} if isinstance(protocol, str) else set(protocol)
+        single = not _ONE_AT_A_TIME.isdisjoint(names)
+        self._threads = Threads(1 if single else threads, "fsspec")
+        self.calls = Calls(filesystem, root, self._threads)
+        self._locks = [asyncio.Lock() for _ in range(64)]
         self._folders = not self.calls.asynchronous and self.calls.overrides("makedirs")
         self._prunes = self._folders and not _EMPTY_ONLY.isdisjoint(names)
         renames = self.calls.asynchronous or self.calls.overrides("mv")
