@@ -130,6 +130,28 @@ async def test_read_cancelled_in_a_thread_closes_its_file(
     assert open_files() == before
 
 
+async def test_read_closed_early_closes_its_file_when_the_thread_has_done(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then the number of the file must not become another file's."""
+    await put(driver, "a", content(3 * MIB))
+    before = open_files()
+    held = Held(monkeypatch, os, "pread", through=1)
+    reading = driver.read("a")
+    await anext(reading)
+    await held.reached.wait()
+
+    closing = asyncio.ensure_future(reading.aclose())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not closing.done()
+    assert open_files() == before + 1
+    held.let_go()
+    await closing
+
+    assert open_files() == before
+
+
 async def test_copy_cancelled_leaves_nothing(
     driver: Driver, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.drivers.conftest import Open
 from tests.drivers.watching import files_below, noted
 
-from entrepot.core import Driver, KeyInvalidError, UnavailableError
+from entrepot.core import Driver, KeyInvalidError, NotFoundError, UnavailableError
 from entrepot.core.testing.material import (
     Broken,
     breaking,
@@ -70,6 +70,16 @@ async def test_empty_folders_are_no_objects(driver: Driver, root: Path) -> None:
 
     assert await folder(driver) == ["<d/>"]
     assert await keys(driver) == ["d/e"]
+
+
+async def test_what_is_no_file_is_no_object(driver: Driver, root: Path) -> None:
+    """And opening it waits for nobody."""
+    os.mkfifo(root / "pipe")
+
+    assert await keys(driver) == []
+    assert await find(driver, "pipe") is None
+    with pytest.raises(NotFoundError):
+        await driver.stat("pipe")
 
 
 async def test_names_that_no_key_has_are_not_listed(driver: Driver, root: Path) -> None:
@@ -213,6 +223,40 @@ async def test_uploads_and_deletes_of_siblings_at_once(open_root: Open, root: Pa
         for number in range(12):
             group.create_task(again_and_again(driver, number))
 
+    assert files_below(root) == []
+
+
+async def test_write_whose_object_is_deleted_before_it_returns(
+    driver: Driver, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder is gone, too, when its name is to be made durable."""
+    replace = os.replace
+
+    def replaced_and_deleted(source: str, target: str) -> None:
+        replace(source, target)
+        os.unlink(target)
+        os.rmdir(root / "a/b")
+
+    monkeypatch.setattr(os, "replace", replaced_and_deleted)
+
+    assert (await driver.write("a/b/c", pieces(b"x"))).size == 1
+
+
+async def test_move_whose_source_is_deleted_before_it_is_renamed(
+    driver: Driver, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(driver, "a")
+    replace = os.replace
+
+    def deleted_and_replaced(source: str, target: str) -> None:
+        if os.path.exists(source):
+            os.unlink(source)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", deleted_and_replaced)
+
+    with pytest.raises(NotFoundError):
+        await driver.move("a", "b/c")
     assert files_below(root) == []
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import subprocess
 import sys
 from collections.abc import Generator
@@ -124,6 +126,46 @@ async def test_append_never_reaches_an_object_that_was_committed_meanwhile(
     stalled.released.set()
     with pytest.raises(OffsetError, match="meanwhile"):
         await task
+
+
+@pytest.mark.parametrize("end", ["append", "commit"])
+async def test_upload_that_ends_before_it_is_locked_is_left_alone(
+    driver: Driver, root: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """Another process committed it after its file was opened here: now that is an object."""
+    await driver.upload("u").append(pieces(b"some"), 0)
+    flock = fcntl.flock
+
+    def committed_and_locked(file: int, how: int) -> None:
+        os.rename(root / "u/data", root / "blob")
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", committed_and_locked)
+    upload = driver.upload("u")
+    refused = upload.append(pieces(b"more"), 4) if end == "append" else upload.commit("a", 4)
+
+    with pytest.raises(OffsetError, match="finished or removed meanwhile"):
+        await refused
+    assert files_below(root) == ["blob", "u/"]
+    assert (root / "blob").read_bytes() == b"some"
+
+
+async def test_commit_whose_upload_is_removed_before_it_is_renamed(
+    driver: Driver, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await driver.upload("u").append(pieces(b"some"), 0)
+    replace = os.replace
+
+    def removed_and_replaced(source: str, target: str) -> None:
+        if os.path.exists(source):
+            os.unlink(source)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", removed_and_replaced)
+
+    with pytest.raises(OffsetError, match="removed meanwhile"):
+        await driver.upload("u").commit("a/b", 4)
+    assert "a/" not in files_below(root)
 
 
 async def test_commits_at_once_have_one_winner(driver: Driver) -> None:

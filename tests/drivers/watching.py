@@ -31,10 +31,14 @@ def open_files() -> int:
 class Held:
     """A function of the system that waits in its thread until it is let go.
 
-    `reached` is set on the event loop when it has been called.
+    `reached` is set on the event loop when it has been called. Some calls are let through
+    before.
     """
 
-    def __init__(self, patch: pytest.MonkeyPatch, module: Any, name: str) -> None:
+    def __init__(
+        self, patch: pytest.MonkeyPatch, module: Any, name: str, *, through: int = 0
+    ) -> None:
+        self._through = through
         self.reached = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._go = threading.Event()
@@ -46,8 +50,32 @@ class Held:
         self._go.set()
 
     def _call(self, *args: Any) -> Any:
+        if self._through:
+            self._through -= 1
+            return self._function(*args)
         self._loop.call_soon_threadsafe(self.reached.set)
         assert self._go.wait(60)
+        return self._function(*args)
+
+
+class FailingCalls:
+    """Makes a function of `os` fail some times, after some calls, before it works again."""
+
+    def __init__(
+        self, patch: pytest.MonkeyPatch, name: str, code: int, times: int, *, through: int = 0
+    ) -> None:
+        self.left = times
+        self._through = through
+        self._code = code
+        self._function: Callable[..., Any] = getattr(os, name)
+        patch.setattr(os, name, self._call)
+
+    def _call(self, *args: Any) -> Any:
+        if self._through:
+            self._through -= 1
+        elif self.left:
+            self.left -= 1
+            raise OSError(self._code, os.strerror(self._code))
         return self._function(*args)
 
 

@@ -25,7 +25,7 @@ from entrepot.core import (
 from entrepot.drivers.filesystem.errors import translated, translating
 from entrepot.drivers.filesystem.files import Files, copy_some, is_temporary, open_to_read
 from entrepot.drivers.filesystem.pumping import BATCH, Batches, Pump
-from entrepot.drivers.filesystem.threads import Call, Threads, Wanted, ended
+from entrepot.drivers.filesystem.threads import Call, Threads, Wanted
 from entrepot.drivers.filesystem.upload import FilesystemUpload
 from entrepot.drivers.filesystem.walk import Walk
 
@@ -76,7 +76,7 @@ class FilesystemDriver(Driver):
         try:
             while reading is not None:
                 with translating(key, path):
-                    content = await ended(reading)
+                    content = await reading
                 if not content:
                     raise UnavailableError(key, f"{path}: the file was cut while it was read")
                 start += len(content)
@@ -168,7 +168,7 @@ class FilesystemDriver(Driver):
         try:
             if reading is not None:
                 with suppress(OSError):  # of a chunk that nobody takes
-                    await ended(reading)
+                    await reading
         finally:
             if os.fstat(descriptor).st_nlink:
                 os.close(descriptor)

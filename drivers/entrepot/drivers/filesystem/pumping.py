@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from entrepot.core import StorageError
-from entrepot.drivers.filesystem.errors import translated
+from entrepot.drivers.filesystem.errors import translating
 from entrepot.drivers.filesystem.files import write_all
-from entrepot.drivers.filesystem.threads import Call, Threads, ended
+from entrepot.drivers.filesystem.threads import Call, Threads
 
 BATCH = 1024 * 1024  # bytes written by one call in a thread
 
@@ -48,7 +48,6 @@ class Pump:
         self._key = key
         self._path = path
         self._writing: Call[None] | None = None
-        self._failed = False
 
     async def write(
         self, batches: Batches, first: list[bytes] | None = None, *, keep: bool = False
@@ -79,23 +78,13 @@ class Pump:
     async def _settle(self) -> None:
         """Wait for what is being written, if anything is."""
         writing, self._writing = self._writing, None
-        if writing is None:
-            return
-        try:
-            await ended(writing)
-        except OSError as error:
-            self._failed = True
-            raise translated(error, self._key, self._path, writing=True) from error
-        except asyncio.CancelledError:
-            self._failed = writing.exception() is not None
-            raise
+        if writing is not None:
+            with translating(self._key, self._path, writing=True):
+                await writing
 
     async def _stop(self, rest: list[bytes]) -> None:
-        """End what is under way, and write the rest if that is its place in the file."""
-        try:
-            await self._settle()
-            if rest and not self._failed:
+        """End what is under way, then write the rest behind it."""
+        with suppress(StorageError):  # what stopped the stream is what is told
+            if rest:
                 await self._put(rest)
-                await self._settle()
-        except StorageError:
-            return  # what stopped the stream is what is told
+            await self._settle()

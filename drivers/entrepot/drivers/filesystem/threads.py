@@ -80,13 +80,13 @@ class Threads:
 
     async def run(self, function: Callable[[*ArgsT], ResultT], *args: *ArgsT) -> ResultT:
         """The result of a call in a thread; when this raises, even if cancelled, it has ended."""
-        return await ended(self.start(function, *args))
+        return await self.start(function, *args)
 
     async def run_wanted(self, function: Callable[[Wanted], ResultT]) -> ResultT:
         """Like `run`; the call can ask whether it was cancelled, and then undo what it did."""
         call = Call[ResultT](loop=self._loop)
         self._begin(call, function, call.is_wanted)
-        return await ended(call)
+        return await call
 
     async def obtain(
         self,
@@ -97,7 +97,7 @@ class Threads:
         """Like `run` for what has to be given back: nothing is kept if this is cancelled."""
         call = self.start(function, *args)
         try:
-            return await ended(call)
+            return await call
         except asyncio.CancelledError:
             if call.exception() is None:
                 await self.run(release, call.result())
@@ -120,7 +120,7 @@ class Threads:
         return await self.obtain(release, function, *args)
 
     def start(self, function: Callable[[*ArgsT], ResultT], *args: *ArgsT) -> Call[ResultT]:
-        """Begin a call; who begins it waits for its end with `ended`, whatever happens."""
+        """Begin a call; who begins it awaits it, whatever happens."""
         call = Call[ResultT](loop=self._loop)
         self._begin(call, function, *args)
         return call
@@ -167,15 +167,6 @@ class Threads:
     def _failed(self, call: Call[ResultT], error: BaseException) -> None:
         self._calls -= 1
         call.set_exception(error)
-
-
-async def ended(call: Call[ResultT]) -> ResultT:
-    """The result of a call, once it has ended; only then a cancellation is raised."""
-    try:
-        return await call
-    except asyncio.CancelledError:
-        call.exception()  # looked at, so that asyncio does not report it as forgotten
-        raise
 
 
 def _serve(queue: SimpleQueue[Callable[[], None] | None]) -> None:
