@@ -11,7 +11,8 @@ import pytest
 from entrepot.core.driver import Driver
 from entrepot.core.testing import DriverSuite, Opening
 
-from .broken_drivers import BROKEN, BrokenDriver
+from .broken_drivers import BROKEN
+from .broken_objects import BrokenDriver
 from .dictionary import Stored
 
 
