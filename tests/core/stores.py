@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import Any
 
 from tests.core.testing.dictionary import DictionaryDriver
 
 from entrepot.core.driver import Driver
 from entrepot.core.manifest import OCI_INDEX, OCI_MANIFEST
-from entrepot.core.names import Digest, RepositoryName, Tag
+from entrepot.core.names import Digest, RepositoryName, Tag, UploadId
 from entrepot.core.plugins import load_plugins
 from entrepot.core.registry import Registry, Repository, Rules, open_registry
 from entrepot.core.streams import once
@@ -27,6 +27,19 @@ async def open_memory() -> AsyncGenerator[Driver, None]:
     registered = _PLUGINS.driver("inmemory")
     async with registered.open_driver(registered.options()) as driver:
         yield driver
+
+
+@asynccontextmanager
+async def open_dictionary() -> AsyncGenerator[Driver, None]:
+    """A driver that stages uploads as objects, empty."""
+    yield DictionaryDriver({})
+
+
+STORES: dict[str, Callable[[], AbstractAsyncContextManager[Driver]]] = {
+    "memory": open_memory,
+    "staged": open_dictionary,
+}
+"""One driver with its own way to append, one without."""
 
 
 @asynccontextmanager
@@ -51,6 +64,14 @@ async def put(driver: Driver, key: str, content: bytes = b"x") -> None:
 async def keys(driver: Driver, prefix: str = "") -> list[str]:
     async with aclosing(driver.scan(prefix)) as entries:
         return [entry.key async for entry in entries]
+
+
+async def upload(repository: Repository, *parts: bytes, algorithm: str = "sha256") -> UploadId:
+    """An upload that holds these parts."""
+    session = await repository.uploads.start(algorithm)
+    for part in parts:
+        await session.append(chunks(part))
+    return session.id
 
 
 async def read_blob(repository: Repository, digest: Digest) -> bytes:

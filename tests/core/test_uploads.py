@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
-from tests.core.stores import NAME, chunks, keys, open_memory, open_repository, put, read_blob
-from tests.core.testing.dictionary import DictionaryDriver
+from tests.core.stores import NAME, STORES, chunks, keys, open_repository, put, read_blob, upload
 
 from entrepot.core import layout
 from entrepot.core.driver import Driver
 from entrepot.core.errors import (
-    BlobUnknownError,
     BlobUploadUnknownError,
     DigestInvalidError,
-    RangeInvalidError,
 )
 from entrepot.core.names import ALGORITHMS, Digest, RepositoryName, UploadId
 from entrepot.core.registry import Repository, Rules, open_registry
@@ -27,17 +23,6 @@ PARTS = [b"first part, ", b"second part, " * 20, b"third"]
 WHOLE = b"".join(PARTS)
 UPLOADS = layout.repository(NAME) + "_uploads/"
 OTHER = Digest.of(b"something else")
-
-
-@asynccontextmanager
-async def open_dictionary() -> AsyncGenerator[Driver, None]:
-    yield DictionaryDriver({})
-
-
-STORES: dict[str, Callable[[], AbstractAsyncContextManager[Driver]]] = {
-    "memory": open_memory,
-    "staged": open_dictionary,
-}
 
 
 @pytest.fixture(params=STORES)
@@ -58,14 +43,6 @@ async def replica(driver: Driver) -> AsyncGenerator[Repository, None]:
     """The same repository in another registry over the same store."""
     async with open_repository(driver) as repository:
         yield repository
-
-
-async def upload(repository: Repository, *parts: bytes, algorithm: str = "sha256") -> UploadId:
-    """An upload that holds these parts."""
-    session = await repository.uploads.start(algorithm)
-    for part in parts:
-        await session.append(chunks(part))
-    return session.id
 
 
 async def breaking(content: bytes) -> AsyncGenerator[bytes, None]:
@@ -268,59 +245,6 @@ async def test_wrong_digest_leaves_the_blob_that_has_it(repository: Repository) 
     assert await read_blob(repository, OTHER) == b"something else"
 
 
-# -- order -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("offset", [0, 1, len(PARTS[0]) - 1, len(PARTS[0]) + 1, 10**12])
-async def test_chunk_out_of_order_is_refused_and_changes_nothing(
-    repository: Repository, driver: Driver, offset: int
-) -> None:
-    id_ = await upload(repository, PARTS[0])
-    session = await repository.uploads.find(id_)
-    before = await keys(driver)
-
-    with pytest.raises(RangeInvalidError) as appended:
-        await session.append(chunks(b"x"), offset)
-    with pytest.raises(RangeInvalidError) as committed:
-        await session.commit(OTHER, chunks(b"x"), offset)
-
-    assert appended.value.size == committed.value.size == len(PARTS[0])
-    assert await keys(driver) == before
-    await session.append(chunks(WHOLE[len(PARTS[0]) :]), len(PARTS[0]))
-    await session.commit(Digest.of(WHOLE))
-    await assert_stored(repository, driver, Digest.of(WHOLE))
-
-
-async def test_empty_append_changes_nothing(repository: Repository, driver: Driver) -> None:
-    id_ = await upload(repository)
-    session = await repository.uploads.find(id_)
-
-    assert await session.append(chunks()) == 0
-    assert await session.append(chunks(PARTS[0])) == len(PARTS[0])
-    assert await session.append(chunks()) == len(PARTS[0])
-    assert await session.append(chunks(b"")) == len(PARTS[0])
-    await session.append(chunks(WHOLE[len(PARTS[0]) :]), len(PARTS[0]))
-    await session.commit(Digest.of(WHOLE), chunks())
-
-    await assert_stored(repository, driver, Digest.of(WHOLE))
-
-
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("style", ["no body", "empty body", "empty append"])
-async def test_empty_blob(
-    repository: Repository, driver: Driver, algorithm: str, style: str
-) -> None:
-    session = await repository.uploads.start()
-    if style == "empty append":
-        await session.append(chunks())
-
-    digest = Digest.of(b"", algorithm)
-    await session.commit(digest, chunks() if style == "empty body" else None)
-
-    assert await read_blob(repository, digest) == b""
-    assert await keys(driver, UPLOADS) == []
-
-
 # -- beginning and end -----------------------------------------------------------------------
 
 
@@ -367,74 +291,3 @@ async def test_upload_of_another_repository_is_not_found(
         other = registry.repository(RepositoryName("team/other"))
         with pytest.raises(BlobUploadUnknownError):
             await other.uploads.find(id_)
-
-
-# -- two at one upload -----------------------------------------------------------------------
-
-
-async def test_two_sessions_append_at_the_same_place_and_one_wins(
-    repository: Repository, replica: Repository, driver: Driver
-) -> None:
-    id_ = await upload(repository, PARTS[0])
-    first, second = [await each.uploads.find(id_) for each in (repository, replica)]
-    reached, released = asyncio.Event(), asyncio.Event()
-
-    async def slow() -> AsyncGenerator[bytes, None]:
-        reached.set()
-        await released.wait()
-        yield b"slow"
-
-    slower = asyncio.create_task(first.append(slow(), len(PARTS[0])))
-    await reached.wait()
-    size = await second.append(chunks(PARTS[1]), len(PARTS[0]))
-    released.set()
-    with pytest.raises(RangeInvalidError) as lost:
-        await slower
-
-    assert lost.value.size == size == len(PARTS[0]) + len(PARTS[1])
-    await first.append(chunks(PARTS[2]), size)
-    await second.commit(Digest.of(WHOLE))
-    await assert_stored(repository, driver, Digest.of(WHOLE))
-
-
-async def test_commit_while_another_session_appends_makes_no_wrong_blob(
-    repository: Repository, replica: Repository
-) -> None:
-    id_ = await upload(repository, WHOLE)
-    first, second = [await each.uploads.find(id_) for each in (repository, replica)]
-    reached, released = asyncio.Event(), asyncio.Event()
-
-    async def slow() -> AsyncGenerator[bytes, None]:
-        yield b"more"
-        reached.set()
-        await released.wait()
-        yield b"and more"
-
-    appending = asyncio.create_task(first.append(slow()))
-    await reached.wait()
-    [refused] = await asyncio.gather(second.commit(Digest.of(WHOLE)), return_exceptions=True)
-    released.set()
-    await asyncio.gather(appending, return_exceptions=True)
-
-    if refused is None:
-        assert await read_blob(repository, Digest.of(WHOLE)) == WHOLE
-    else:
-        assert isinstance(refused, RangeInvalidError | DigestInvalidError)
-        with pytest.raises(BlobUnknownError):
-            await read_blob(repository, Digest.of(WHOLE))
-
-
-async def test_stale_session_of_a_finished_upload_makes_no_wrong_blob(
-    repository: Repository, replica: Repository
-) -> None:
-    id_ = await upload(repository, *PARTS[:2])
-    first, second = [await each.uploads.find(id_) for each in (repository, replica)]
-    await first.append(chunks(PARTS[2]))
-    await first.commit(Digest.of(WHOLE))
-
-    with pytest.raises(RangeInvalidError):
-        await second.append(chunks(PARTS[2]), len(PARTS[0]) + len(PARTS[1]))
-    with pytest.raises(DigestInvalidError):
-        await second.commit(Digest.of(WHOLE))
-
-    assert await read_blob(repository, Digest.of(WHOLE)) == WHOLE
