@@ -32,7 +32,8 @@ class Driver(ABC):
 
     Five methods are abstract; they alone serve a whole registry. The others have defaults
     that are right but slow: override those for which the backend has a faster way. Keys are
-    relative, `/`-separated and checked before the driver sees them. Every method raises
+    relative, `/`-separated and checked before the driver sees them; no key is another one
+    followed by a `/` and more, so folders and objects never compete for a name. Every method raises
     `StorageError` kinds only and lets `CancelledError` through.
     """
 

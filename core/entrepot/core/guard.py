@@ -90,10 +90,7 @@ class GuardedDriver(Driver):
         self.driver = driver
         self.name = name or type(driver).__name__
         self.statistics = Statistics()
-
-    @property
-    def exclusive_create(self) -> bool:  # type: ignore[override]  # the driver's own
-        return self.driver.exclusive_create
+        self.exclusive_create = driver.exclusive_create
 
     async def stat(self, key: str) -> Entry:
         check_key(key)

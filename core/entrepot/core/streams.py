@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 from entrepot.core.driver import Driver
 from entrepot.core.errors import UnavailableError
@@ -21,11 +22,13 @@ async def gather(driver: Driver, key: str, limit: int) -> bytes:
     """
     parts: list[bytes] = []
     size = 0
-    async for chunk in driver.read(key):
-        parts.append(chunk)
-        size += len(chunk)
-        if size > limit:
-            raise UnavailableError(key, f"object is larger than the {limit} bytes expected of it")
+    async with aclosing(driver.read(key)) as chunks:
+        async for chunk in chunks:
+            parts.append(chunk)
+            size += len(chunk)
+            if size > limit:
+                reason = f"object is larger than the {limit} bytes expected of it"
+                raise UnavailableError(key, reason)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
