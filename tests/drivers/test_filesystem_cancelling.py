@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import threading
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from tests.drivers.watching import Held, files_below, open_files
 
 from entrepot.core import Driver
-from entrepot.core.testing.material import content, get, pieces, put
+from entrepot.core.testing.material import Broken, breaking, content, get, pieces, put
 
 pytestmark = pytest.mark.anyio
 
@@ -149,6 +150,47 @@ async def test_read_closed_early_closes_its_file_when_the_thread_has_done(
     held.let_go()
     await closing
 
+    assert open_files() == before
+
+
+async def test_deleted_file_is_closed_in_a_thread(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Freeing the blocks of a large one would keep the event loop waiting."""
+    await put(driver, "a", content(3 * MIB))
+    reading = driver.read("a")
+    await anext(reading)
+    await driver.delete(["a"])
+    closed_in: list[int] = []
+    close = os.close
+
+    def close_and_tell(descriptor: int) -> None:
+        closed_in.append(threading.get_ident())
+        close(descriptor)
+
+    monkeypatch.setattr(os, "close", close_and_tell)
+    await reading.aclose()
+
+    assert len(closed_in) == 1
+    assert closed_in[0] != threading.get_ident()
+
+
+async def test_append_that_breaks_closes_its_file_when_the_thread_has_done(
+    driver: Driver, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = open_files()
+    held = Held(monkeypatch, os, "writev")
+    append = driver.upload("u").append(breaking(b"some", Broken()), 0)
+    task = asyncio.ensure_future(append)
+    await held.reached.wait()
+
+    await driver.delete(["x"])  # other threads have their turn
+    assert open_files() == before + 1
+    held.let_go()
+    with pytest.raises(Broken):
+        await task
+
+    assert (root / "u/data").read_bytes() == b"some"
     assert open_files() == before
 
 

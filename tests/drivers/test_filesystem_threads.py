@@ -13,6 +13,12 @@ from entrepot.drivers.filesystem.threads import Pace, Threads, Wanted
 pytestmark = pytest.mark.anyio
 
 
+def names_of_threads() -> list[str]:
+    """Those that are this module's."""
+    names = [thread.name for thread in threading.enumerate()]
+    return [name for name in names if name.startswith("filesystem-")]
+
+
 class Clock:
     """Time that passes only in `work`."""
 
@@ -70,25 +76,13 @@ async def test_slow_call_that_fails_counts(threads: Threads, clock: Clock) -> No
 
 
 async def test_calls_run_at_most_so_many_at_a_time(threads: Threads) -> None:
-    meeting = threading.Barrier(3)
-    running, most = 0, 0
-    lock = threading.Lock()
+    meeting = threading.Barrier(3)  # passes only if three are here
 
-    def call() -> None:
-        nonlocal running, most
-        with lock:
-            running += 1
-            most = max(most, running)
-        meeting.wait(60)  # passes only if three are here
-        with lock:
-            running -= 1
-        meeting.wait(60)
+    calls = [threads.start(meeting.wait, 60) for _ in range(9)]
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(9):
-            group.create_task(threads.run(call))
-
-    assert most == 3
+    assert len(names_of_threads()) == 3
+    assert sorted([await call for call in calls]) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert len(names_of_threads()) == 3
 
 
 async def test_calls_one_after_another_need_one_thread(threads: Threads) -> None:
@@ -170,8 +164,8 @@ async def test_call_can_ask_whether_it_is_wanted(threads: Threads) -> None:
 async def test_close_ends_the_threads() -> None:
     threads = Threads(3)
     await threads.run(int)
-    assert [thread.name for thread in threading.enumerate()].count("filesystem-0") == 1
+    assert names_of_threads() == ["filesystem-0"]
 
     threads.close()
 
-    assert "filesystem-0" not in [thread.name for thread in threading.enumerate()]
+    assert names_of_threads() == []

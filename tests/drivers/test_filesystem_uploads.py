@@ -194,6 +194,33 @@ async def test_append_of_chunks_of_every_size(driver: Driver) -> None:
     assert await get(driver, "a") == data
 
 
+@pytest.mark.parametrize("size", [0, 10, 1024 * 1024, 1024 * 1024 + 1])
+async def test_stream_is_not_pulled_behind_its_end(driver: Driver, size: int) -> None:
+    class Once:
+        """Ends once, and takes it amiss to be asked again."""
+
+        def __init__(self) -> None:
+            self._chunks = iter([content(size)])
+            self._ended = False
+
+        def __aiter__(self) -> Once:
+            return self
+
+        async def __anext__(self) -> bytes:
+            assert not self._ended
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                self._ended = True
+                raise StopAsyncIteration
+            return chunk
+
+    await driver.write("a", Once())
+    await driver.upload("u").append(Once(), 0)
+    await driver.upload("u").commit("b", size)
+
+    assert [(await driver.stat(key)).size for key in ("a", "b")] == [size, size]
+
+
 async def test_append_that_breaks_keeps_all_that_came(driver: Driver, root: Path) -> None:
     data = content(1024 * 1024 + 5)
 
