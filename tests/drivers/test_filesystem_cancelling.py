@@ -29,8 +29,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]
 
 async def cancel_in_thread(held: Held, operation: Coroutine[Any, Any, object]) -> None:
     """Cancel while the thread is held up; the task must not end before the thread."""
-    task = asyncio.ensure_future(operation)
-    await held.reached.wait()
+    task = await held.begin(operation)
     task.cancel()
     for _ in range(10):
         await asyncio.sleep(0)
@@ -140,7 +139,8 @@ async def test_read_closed_early_closes_its_file_when_the_thread_has_done(
     held = Held(monkeypatch, os, "pread", through=1)
     reading = driver.read("a")
     await anext(reading)
-    await held.reached.wait()
+    async with asyncio.timeout(60):
+        await held.reached.wait()
 
     closing = asyncio.ensure_future(reading.aclose())
     for _ in range(10):
@@ -180,9 +180,7 @@ async def test_append_that_breaks_closes_its_file_when_the_thread_has_done(
 ) -> None:
     before = open_files()
     held = Held(monkeypatch, os, "writev")
-    append = driver.upload("u").append(breaking(b"some", Broken()), 0)
-    task = asyncio.ensure_future(append)
-    await held.reached.wait()
+    task = await held.begin(driver.upload("u").append(breaking(b"some", Broken()), 0))
 
     await driver.delete(["x"])  # other threads have their turn
     assert open_files() == before + 1

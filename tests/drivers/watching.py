@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,13 @@ class Held:
         self._function: Callable[..., Any] = getattr(module, name)
         self._patch = patch
         patch.setattr(module, name, self._call)
+
+    async def begin(self, operation: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
+        """Run an operation until it waits here; its end, if it never comes so far, counts."""
+        task = asyncio.ensure_future(operation)
+        task.add_done_callback(lambda _: self.reached.set())
+        await self.reached.wait()
+        return task
 
     def let_go(self) -> None:
         self._go.set()
