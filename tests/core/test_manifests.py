@@ -20,6 +20,7 @@ from tests.core.stores import (
     open_repository,
     put,
 )
+from tests.core.testing.dictionary import DictionaryDriver
 
 from entrepot.core import layout
 from entrepot.core.driver import Driver
@@ -350,3 +351,16 @@ async def test_manifest_sent_as_another_type_is_refused(
         await repository.manifests.put(T, image(LAYERS), media_type)
 
     assert changes(driver) == []
+
+
+async def test_manifest_whose_bytes_are_lost_is_deleted_with_its_tags() -> None:
+    driver = DictionaryDriver({})
+    content = index()
+    async with open_repository(driver, Rules(verify_references=False)) as repository:
+        await repository.manifests.put(Tag("t"), content, None)
+        await driver.delete([layout.blob(Digest.of(content))])
+    async with open_repository(driver) as repository:  # it has nothing cached
+        await repository.manifests.delete(Digest.of(content))
+
+        assert await repository.tags.find(Tag("t")) is None
+        assert not await repository.manifests.has(Digest.of(content))

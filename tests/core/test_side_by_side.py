@@ -69,7 +69,7 @@ async def test_push_by_digest_and_deletion_side_by_side_leave_no_tag_dangling() 
         ):
             await first.manifests.put(DIGEST, CONTENT, None)
             await turns.run(
-                first.manifests.put(DIGEST, CONTENT, None, [T, U]), second.manifests.delete(DIGEST)
+                first.manifests.put(DIGEST, CONTENT, None, [T]), second.manifests.delete(DIGEST)
             )
             await assert_not_dangling(first, T, U)
 
@@ -120,7 +120,7 @@ async def test_tag_that_is_pushed_behind_its_deletion_stays() -> None:
                 if layout.tag_link(NAME, T) in step.keys and step.verb != "read"
             ]
             found = await repository.tags.find(T)
-            assert found == (Digest.of(OTHER) if changes[:2] == ["delete", "write"] else None)
+            assert found == (Digest.of(OTHER) if changes[-1] == "write" else None)
 
     assert await every_order(case) > 3
 

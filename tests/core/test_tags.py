@@ -91,8 +91,8 @@ async def test_page_of_a_repository_without_tags_is_empty(repository: Repository
 
 @pytest.mark.parametrize(
     "link",
-    [None, b"", b"sha256:0123", bytes(71), b"no digest", b"md5:" + b"0" * 32],
-    ids=["only history", "empty", "torn", "zeros", "words", "algorithm"],
+    [None, b"", b"sha256:0123", bytes(71), b"no digest", b"md5:" + b"0" * 32, bytes(5000)],
+    ids=["only history", "empty", "torn", "zeros", "words", "algorithm", "long"],
 )
 async def test_half_made_tag_is_absent(
     repository: Repository, driver: Driver, link: bytes | None

@@ -162,7 +162,10 @@ class Application:
 
         async def receive() -> Message:
             await asyncio.sleep(0)
-            return next(messages)
+            message = next(messages)
+            if message["type"] == "http.disconnect" and not request.cut_off:
+                await asyncio.Event().wait()  # this client waits for its answer
+            return message
 
         async def send(message: Message) -> None:
             answer.take(message)

@@ -42,6 +42,8 @@ CASES = [
     Case("GET", "/v2/a/tags/list?n=-1", 400, "PAGINATION_NUMBER_INVALID"),
     Case("GET", "/v2/a/tags/list?n=1&n=2", 400, "UNSUPPORTED"),
     Case("GET", "/v2/_catalog?n=1001", 400, "PAGINATION_NUMBER_INVALID"),
+    Case("GET", "/v2/_catalog?last=%C3%A4", 400, "NAME_INVALID"),
+    Case("GET", "/v2/_catalog?last=a/_layers", 400, "NAME_INVALID"),
     Case("GET", "/v2/a/manifests/x", 404, "MANIFEST_UNKNOWN"),
     Case("GET", f"/v2/a/manifests/sha256:{HEX}", 404, "MANIFEST_UNKNOWN"),
     Case("GET", "/v2/a/manifests/sha256:abc", 400, "DIGEST_INVALID"),

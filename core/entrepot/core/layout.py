@@ -64,9 +64,13 @@ def upload_started(name: RepositoryName, id_: UploadId) -> str:
     return f"{upload(name, id_)}/startedat"
 
 
+def upload_hash_states(name: RepositoryName, id_: UploadId, algorithm: str) -> str:
+    return f"{upload(name, id_)}/hashstates/{algorithm}/"
+
+
 def upload_hash_state(name: RepositoryName, id_: UploadId, algorithm: str, offset: int) -> str:
     """The hash of the first `offset` bytes, to be continued."""
-    return f"{upload(name, id_)}/hashstates/{algorithm}/{offset}"
+    return f"{upload_hash_states(name, id_, algorithm)}{offset}"
 
 
 def upload_unverified(name: RepositoryName, id_: UploadId) -> str:

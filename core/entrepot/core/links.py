@@ -11,16 +11,16 @@ import logging
 from entrepot.core.driver import Driver
 from entrepot.core.errors import DigestInvalidError, NotFoundError
 from entrepot.core.names import Digest
-from entrepot.core.streams import gather, once
+from entrepot.core.streams import beginning, once
 
 _LOG = logging.getLogger(__name__)
-_LIMIT = 4096  # bytes; a link has at most 135
+_LIMIT = 256  # bytes; a link has 135 at most, and what is longer is damaged
 
 
 async def read_link(driver: Driver, key: str) -> Digest | None:
     """What a link says; None if there is none or it is damaged."""
     try:
-        content = await gather(driver, key, _LIMIT)
+        content = await beginning(driver, key, _LIMIT)
     except NotFoundError:
         return None
     try:

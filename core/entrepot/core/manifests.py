@@ -16,6 +16,7 @@ from entrepot.core.errors import (
     ManifestInvalidError,
     ManifestUnknownError,
     NotFoundError,
+    UnavailableError,
 )
 from entrepot.core.links import read_link, write_link
 from entrepot.core.manifest import Descriptor, Manifest
@@ -26,6 +27,9 @@ from entrepot.core.tags import Tags
 
 if TYPE_CHECKING:
     from entrepot.core.registry import Rules
+
+
+_TRIES = 8  # a push that deletions take something from is written again
 
 
 class Manifests:
@@ -84,8 +88,8 @@ class Manifests:
             tags = [*tags, reference]
         for tag in tags:
             await self._tags.set(tag, digest)
-        if tags and not await self.has(digest):  # removed meanwhile: the push comes after that
-            await self._store(parsed)
+        if tags:
+            await self._hold(parsed, tags)
         return parsed
 
     async def delete(self, digest: Digest) -> list[Tag]:
@@ -96,10 +100,12 @@ class Manifests:
 
         Raises ManifestUnknownError.
         """
-        found = await self.get(digest)
+        if not await self.has(digest):
+            raise _unknown(self._name, digest)
         removed = await self._tags.untag(digest)
-        if found.subject is not None:
-            await self._referrers.remove(found.subject, digest)
+        subject = await self._subject(digest)
+        if subject is not None:
+            await self._referrers.remove(subject, digest)
         await self._driver.delete([layout.revision_link(self._name, digest)])
         self._cache.drop(str(digest))
         return removed + await self._tags.untag(digest)
@@ -107,6 +113,29 @@ class Manifests:
     async def has(self, digest: Digest) -> bool:
         link = await read_link(self._driver, layout.revision_link(self._name, digest))
         return link is not None
+
+    async def _hold(self, parsed: Manifest, tags: Sequence[Tag]) -> None:
+        """Write again what a deletion took away meanwhile: the push counts as coming after it.
+
+        A tag that is written again may come behind the deletion of its manifest, so both are
+        looked at until nothing is missing.
+        """
+        missing: list[Tag] = []
+        for _ in range(_TRIES):
+            if not await self.has(parsed.digest):
+                await self._store(parsed)
+            missing = [tag for tag in tags if await self._tags.find(tag) is None]
+            if not missing:
+                return
+            for tag in missing:
+                await self._tags.set(tag, parsed.digest)
+        raise UnavailableError(missing[0].text, "deleted again and again while it was pushed")
+
+    async def _subject(self, digest: Digest) -> Digest | None:
+        try:
+            return (await self.get(digest)).subject
+        except ManifestUnknownError:  # its bytes are lost, its link can still be removed
+            return None
 
     async def _load(self, reference: Reference, digest: Digest, stored: Digest) -> Manifest:
         try:

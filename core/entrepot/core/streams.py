@@ -32,6 +32,12 @@ async def gather(driver: Driver, key: str, limit: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
+async def beginning(driver: Driver, key: str, size: int) -> bytes:
+    """The first `size` bytes of an object, or all of a smaller one. Raises NotFoundError."""
+    async with aclosing(driver.read(key, 0, size)) as chunks:
+        return b"".join([chunk async for chunk in chunks])
+
+
 async def drain(chunks: AsyncIterator[bytes]) -> int:
     """Pull a stream to its end and count its bytes."""
     size = 0

@@ -19,7 +19,9 @@ from entrepot.core.errors import (
 )
 from entrepot.core.hashing import RunningHash
 from entrepot.core.names import Digest, RepositoryName, UploadId
-from entrepot.core.streams import drain, gather, once
+from entrepot.core.streams import beginning, drain, once
+
+_STATE = 256  # bytes; a saved hash has 204 at most
 
 
 class Uploads:
@@ -123,7 +125,10 @@ class UploadSession:
             if chunks is not None:
                 self.algorithm = digest.algorithm
                 size = await self.append(chunks, size)
-            await self._finish(digest, size)
+            if size == 0 and digest != hashing.begin(digest.algorithm).digest():
+                await self._finish_again(digest)
+            else:
+                await self._finish(digest, size)
         except DigestInvalidError:
             await self.cancel()
             raise
@@ -153,14 +158,48 @@ class UploadSession:
 
     async def _verify(self, digest: Digest, size: int) -> None:
         """Finish without a hash state: set the content aside, read it, then move it."""
-        aside = layout.upload_unverified(self._name, self.id)
-        await self._upload.commit(aside, size)
+        await self._upload.commit(self._aside, size)
+        await self._verify_aside(digest)
+
+    async def _verify_aside(self, digest: Digest) -> None:
         running = hashing.begin(digest.algorithm)
-        chunks = self._driver.read(aside)
+        chunks = self._driver.read(self._aside)
         async with aclosing(chunks), aclosing(self._hashed(chunks, running)) as hashed:
             await drain(hashed)
         check(running.digest(), digest)
-        await self._driver.move(aside, layout.blob(digest))
+        await self._driver.move(self._aside, layout.blob(digest))
+
+    async def _finish_again(self, digest: Digest) -> None:
+        """Finish what an earlier try left, when the store or the process failed in its middle.
+
+        Raises DigestInvalidError: if this upload never had that content.
+        """
+        if await self._exists(self._aside):
+            await self._verify_aside(digest)
+        elif not await self._was_committed(digest):
+            check(hashing.begin(digest.algorithm).digest(), digest)
+        await self._blobs.link(digest)
+        await self.cancel()
+
+    async def _was_committed(self, digest: Digest) -> bool:
+        """Whether a hash saved by this upload shows that it had what now is the blob."""
+        prefix = layout.upload_hash_states(self._name, self.id, digest.algorithm)
+        async with aclosing(self._driver.scan(prefix)) as states:
+            offsets = [item.key.removeprefix(prefix) async for item in states]
+        for offset in offsets:
+            running = (
+                await self._resume(digest.algorithm, int(offset)) if offset.isdecimal() else None
+            )
+            if running is not None and running.digest().matches(digest):
+                return await self._exists(layout.blob(digest))
+        return False
+
+    async def _exists(self, key: str) -> bool:
+        try:
+            await self._driver.stat(key)
+        except NotFoundError:
+            return False
+        return True
 
     def _hashed(
         self, chunks: AsyncIterator[bytes], running: RunningHash
@@ -172,7 +211,7 @@ class UploadSession:
         if size == 0:
             return hashing.begin(algorithm)
         try:
-            saved = await gather(self._driver, self._state(algorithm, size), 4096)
+            saved = await beginning(self._driver, self._state(algorithm, size), _STATE)
         except NotFoundError:
             return None
         return hashing.resume(algorithm, saved, size)
@@ -189,6 +228,10 @@ class UploadSession:
 
     def _state(self, algorithm: str, offset: int) -> str:
         return layout.upload_hash_state(self._name, self.id, algorithm, offset)
+
+    @property
+    def _aside(self) -> str:
+        return layout.upload_unverified(self._name, self.id)
 
     @property
     def _started(self) -> str:

@@ -103,14 +103,14 @@ def _missing_blobs(error: core.ManifestBlobUnknownError) -> Response:
 
 def _storage(error: StorageError) -> Response:
     """The store's troubles: logged in full, told in words that hold no key or path."""
+    if isinstance(error, core.KeyInvalidError):
+        return _response(400, document("NAME_INVALID", "the storage cannot hold such a name"))
     _LOG.error("storage: %s", error)
     if isinstance(error, core.FullError):
         return _response(507, document("UNAVAILABLE", "the registry's storage is full"))
     if isinstance(error, core.AccessError):
         told = "the registry's storage refuses access; its log has the cause"
         return _response(503, document("UNAVAILABLE", told))
-    if isinstance(error, core.KeyInvalidError):
-        return _response(400, document("NAME_INVALID", "the storage cannot hold such a name"))
     response = _response(503, document("UNAVAILABLE", "the registry's storage does not answer"))
     retry_after = error.retry_after if isinstance(error, core.UnavailableError) else 1.0
     response.headers["Retry-After"] = str(max(1, math.ceil(retry_after)))

@@ -117,14 +117,15 @@ def _line(scope: Scope, status: int, sent: int) -> str:
     target = _clean(scope["path"] + (f"?{query}" if query else ""))
     when = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime())
     return (
-        f'{client[0]} - - [{when}] "{_clean(scope["method"])} {target} '
+        f'{client[0]} - - [{when}] "{_clean(scope["method"], 32)} {target} '
         f'HTTP/{scope["http_version"]}" {status} {sent} '
         f'"{_clean(headers.get("referer", ""))}" "{_clean(headers.get("user-agent", ""))}"\n'
     )
 
 
-def _clean(text: str) -> str:
-    """No client writes a line of its own into the log, or ends a quoted field."""
+def _clean(text: str, most: int = 4096) -> str:
+    """No client writes a line of its own into the log, ends a quoted field or fills the disk."""
+    text = text[:most]
     if text.isascii() and text.isprintable() and '"' not in text:
         return text
     return text.encode("unicode_escape").decode("ascii").replace('"', '\\"')

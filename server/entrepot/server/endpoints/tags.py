@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from entrepot.core import layout
 from entrepot.core.errors import NameUnknownError, PaginationNumberInvalidError
 from entrepot.core.listing import holds
+from entrepot.core.names import RepositoryName
 from entrepot.server.call import Call
 
 _CATALOGUE_PAGE = 100
@@ -41,9 +42,11 @@ async def list_repositories(call: Call) -> Response:
         raise PaginationNumberInvalidError(
             f"n={limit} is more than the {most} repositories of one page", detail={"n": limit}
         )
+    last = call.parameter("last")
+    after = RepositoryName.parse(last).text if last else ""
     names: list[str] = []
     more = False
-    async with aclosing(call.registry.repositories(call.parameter("last") or "")) as found:
+    async with aclosing(call.registry.repositories(after)) as found:
         async for name in found:
             more = len(names) == limit
             if more:
