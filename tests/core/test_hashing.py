@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncGenerator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from entrepot.core import hashing
 from entrepot.core.names import ALGORITHMS
 from entrepot.core.streams import drain
+from entrepot.core.threads import Threads
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -78,8 +78,9 @@ async def test_hashed_passes_every_chunk_on_and_hashes_it() -> None:
         for part in parts:
             yield part
 
-    with ThreadPoolExecutor(1) as threads:
-        passed = [chunk async for chunk in hashing.hashed(chunks(), running, threads)]
+    threads = Threads(1)
+    passed = [chunk async for chunk in hashing.hashed(chunks(), running, threads)]
+    threads.close()
 
     assert passed == parts
     assert running.digest().hex == hashlib.sha512(b"".join(parts)).hexdigest()
@@ -93,8 +94,9 @@ async def test_hashed_lets_no_thread_run_on_after_an_error() -> None:
         yield bytes(4 * hashing.INLINE)
         raise ConnectionError
 
-    with ThreadPoolExecutor(1) as threads:
-        with pytest.raises(ConnectionError):
-            await drain(hashing.hashed(broken(), running, threads))
+    threads = Threads(1)
+    with pytest.raises(ConnectionError):
+        await drain(hashing.hashed(broken(), running, threads))
 
-        assert running.length == 4 * hashing.INLINE
+    assert running.length == 4 * hashing.INLINE
+    threads.close()

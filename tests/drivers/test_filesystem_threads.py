@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from entrepot.drivers.filesystem.threads import Pace, Threads, Wanted
+from entrepot.core.threads import Wanted
+from entrepot.drivers.filesystem.threads import Pace, PacedThreads
 
 pytestmark = pytest.mark.anyio
 
@@ -40,20 +41,20 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def threads(clock: Clock) -> AsyncGenerator[Threads, None]:
-    threads = Threads(3, Pace(clock))
+async def threads(clock: Clock) -> AsyncGenerator[PacedThreads, None]:
+    threads = PacedThreads(3, Pace(clock))
     yield threads
     threads.close()
 
 
-async def test_quick_calls_are_made_on_the_event_loop(threads: Threads, clock: Clock) -> None:
+async def test_quick_calls_are_made_on_the_event_loop(threads: PacedThreads, clock: Clock) -> None:
     here = threading.get_ident()
 
     assert [await threads.quick(None, clock.work, 0.004) for _ in range(3)] == [here] * 3
 
 
 async def test_quick_calls_go_through_threads_after_a_slow_one(
-    threads: Threads, clock: Clock
+    threads: PacedThreads, clock: Clock
 ) -> None:
     here = threading.get_ident()
     assert await threads.quick(None, clock.work, 0.006) == here
@@ -64,7 +65,7 @@ async def test_quick_calls_go_through_threads_after_a_slow_one(
     assert await threads.quick(None, clock.work, 0.0) == here
 
 
-async def test_slow_call_that_fails_counts(threads: Threads, clock: Clock) -> None:
+async def test_slow_call_that_fails_counts(threads: PacedThreads, clock: Clock) -> None:
     def fail() -> int:
         clock.work(0.1)
         raise FileNotFoundError
@@ -75,7 +76,7 @@ async def test_slow_call_that_fails_counts(threads: Threads, clock: Clock) -> No
     assert await threads.quick(None, clock.work, 0.0) != threading.get_ident()
 
 
-async def test_calls_run_at_most_so_many_at_a_time(threads: Threads) -> None:
+async def test_calls_run_at_most_so_many_at_a_time(threads: PacedThreads) -> None:
     meeting = threading.Barrier(3)  # passes only if three are here
 
     calls = [threads.start(meeting.wait, 60) for _ in range(9)]
@@ -85,11 +86,11 @@ async def test_calls_run_at_most_so_many_at_a_time(threads: Threads) -> None:
     assert len(names_of_threads()) == 3
 
 
-async def test_calls_one_after_another_need_one_thread(threads: Threads) -> None:
+async def test_calls_one_after_another_need_one_thread(threads: PacedThreads) -> None:
     assert len({await threads.run(threading.get_ident) for _ in range(10)}) == 1
 
 
-async def test_error_of_a_call_comes_out(threads: Threads) -> None:
+async def test_error_of_a_call_comes_out(threads: PacedThreads) -> None:
     error = OSError(5, "broken")
 
     def fail() -> None:
@@ -100,7 +101,7 @@ async def test_error_of_a_call_comes_out(threads: Threads) -> None:
     assert caught.value is error
 
 
-async def test_result_that_nobody_takes_is_released(threads: Threads) -> None:
+async def test_result_that_nobody_takes_is_released(threads: PacedThreads) -> None:
     reached, go = threading.Event(), threading.Event()
     released: list[str] = []
 
@@ -119,7 +120,7 @@ async def test_result_that_nobody_takes_is_released(threads: Threads) -> None:
     assert released == ["held"]
 
 
-async def test_error_that_nobody_takes_is_not_reported_as_forgotten(threads: Threads) -> None:
+async def test_error_that_nobody_takes_is_not_reported_as_forgotten(threads: PacedThreads) -> None:
     reached, go = threading.Event(), threading.Event()
     reported: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
@@ -140,7 +141,7 @@ async def test_error_that_nobody_takes_is_not_reported_as_forgotten(threads: Thr
     assert reported == []
 
 
-async def test_call_can_ask_whether_it_is_wanted(threads: Threads) -> None:
+async def test_call_can_ask_whether_it_is_wanted(threads: PacedThreads) -> None:
     reached, go = threading.Event(), threading.Event()
     answers: list[bool] = []
 
@@ -162,7 +163,7 @@ async def test_call_can_ask_whether_it_is_wanted(threads: Threads) -> None:
 
 
 async def test_close_ends_the_threads() -> None:
-    threads = Threads(3)
+    threads = PacedThreads(3)
     await threads.run(int)
     assert names_of_threads() == ["filesystem-0"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from entrepot.core.errors import BlobUnknownError, DigestInvalidError, NotFoundE
 from entrepot.core.links import read_link, write_link
 from entrepot.core.names import Digest, RepositoryName
 from entrepot.core.streams import gather
+from entrepot.core.threads import Threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Blobs:
         driver: Driver,
         name: RepositoryName,
         cache: ContentCache[bytes],
-        threads: Executor,
+        threads: Threads,
     ) -> None:
         self._driver = driver
         self._name = name

@@ -9,6 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, cast
 
 from fsspec.spec import AbstractFileSystem
@@ -59,7 +60,8 @@ class Calls:
                 coroutine = getattr(self.filesystem, f"_{method}")
                 return await coroutine(self.path(key), *arguments, **options)
             function = getattr(self.filesystem, method)
-            return await self.threads.run(function, self.path(key), *arguments, **options)
+            call = partial(function, self.path(key), *arguments, **options)
+            return await self.threads.run(call)
 
     async def details(self, key: str) -> dict[str, Any]:
         """Raises NotFoundError: also for a folder."""

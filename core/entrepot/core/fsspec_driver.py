@@ -151,7 +151,7 @@ class FsspecDriver(Driver):
             return file, size if stop is None else min(stop, size)
 
         with translating(key):
-            return await self._threads.obtain(opened, lambda result: result[0].close())
+            return await self._threads.obtain(lambda result: result[0].close(), opened)
 
     # -- writing ------------------------------------------------------------------------
 
@@ -172,7 +172,7 @@ class FsspecDriver(Driver):
                 async with self._turn(key, create=create):
                     await self.calls.call("pipe_file", key, first)
                 return
-            spool = await self._threads.obtain(tempfile.NamedTemporaryFile, _close)
+            spool = await self._threads.obtain(_close, tempfile.NamedTemporaryFile)
             try:
                 for piece in (first, second):
                     await self._threads.run(spool.write, piece)
@@ -227,7 +227,7 @@ class FsspecDriver(Driver):
             try:
                 await self._make_folder(key)
                 with translating(key):
-                    return await self._threads.obtain(opened, _close)
+                    return await self._threads.obtain(_close, opened)
             except NotFoundError:
                 continue  # the folder's last object was deleted, and the folder with it
         raise UnavailableError(key, "its folder is removed again and again")

@@ -6,16 +6,15 @@ beside an upload, so either registry continues the other's hash.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import importlib
 import struct
 from collections.abc import AsyncGenerator, AsyncIterator
-from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from entrepot.core.names import Digest
+from entrepot.core.threads import Call, Threads
 
 try:
     rehashes: Any = importlib.import_module("rehashes")  # it has no type information
@@ -148,25 +147,23 @@ def resume(algorithm: str, saved: bytes, length: int) -> RunningHash | None:
 
 
 async def hashed(
-    chunks: AsyncIterator[bytes], running: RunningHash, threads: Executor
+    chunks: AsyncIterator[bytes], running: RunningHash, threads: Threads
 ) -> AsyncGenerator[bytes, None]:
     """Pass chunks on while a thread adds them to the hash, one chunk at a time, in order.
 
     When the stream ends, raises or is closed, no thread touches `running` any more.
     """
-    busy: Future[None] | None = None
+    busy: Call[None] | None = None
     try:
         async for chunk in chunks:
             if busy is not None:
-                await asyncio.wrap_future(busy)
+                await busy
                 busy = None
             if len(chunk) <= INLINE:
                 running.update(chunk)
             else:
-                busy = threads.submit(running.update, chunk)
+                busy = threads.start(running.update, chunk)
             yield chunk
-        if busy is not None:
-            await asyncio.wrap_future(busy)
     finally:
-        if busy is not None and not busy.done():
-            wait([busy])  # a fraction of a millisecond: it is one chunk at most
+        if busy is not None:
+            await busy

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import AsyncGenerator
-from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -20,6 +19,7 @@ from entrepot.core.manifests import Manifests
 from entrepot.core.names import RepositoryName
 from entrepot.core.referrers import Referrers
 from entrepot.core.tags import Tags
+from entrepot.core.threads import Threads
 from entrepot.core.uploads import Uploads
 
 MIB = 1024 * 1024
@@ -45,7 +45,7 @@ class Registry:
 
     driver: Driver
     rules: Rules
-    threads: Executor
+    threads: Threads
     manifests: ContentCache[Manifest] = field(init=False)
     blobs: ContentCache[bytes] = field(init=False)
 
@@ -90,8 +90,8 @@ async def open_registry(
     driver: Driver, rules: Rules, name: str = ""
 ) -> AsyncGenerator[Registry, None]:
     """A registry over an open driver, which errors call `name`; its threads end with it."""
-    threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="hash")
+    threads = Threads(os.cpu_count() or 1, "hash")
     try:
         yield Registry(GuardedDriver(driver, name), rules, threads)
     finally:
-        threads.shutdown(wait=False, cancel_futures=True)
+        threads.close()

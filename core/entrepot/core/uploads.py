@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from concurrent.futures import Executor
 from contextlib import aclosing
 from datetime import UTC, datetime
 
@@ -20,13 +19,14 @@ from entrepot.core.errors import (
 from entrepot.core.hashing import RunningHash
 from entrepot.core.names import Digest, RepositoryName, UploadId
 from entrepot.core.streams import beginning, drain, once
+from entrepot.core.threads import Threads
 
 _STATE = 256  # bytes; a saved hash has 204 at most
 
 
 class Uploads:
     def __init__(
-        self, driver: Driver, name: RepositoryName, blobs: Blobs, threads: Executor
+        self, driver: Driver, name: RepositoryName, blobs: Blobs, threads: Threads
     ) -> None:
         self._driver = driver
         self._name = name
@@ -62,7 +62,7 @@ class UploadSession:
         id_: UploadId,
         algorithm: str,
         blobs: Blobs,
-        threads: Executor,
+        threads: Threads,
     ) -> None:
         self.id = id_
         self.algorithm = algorithm

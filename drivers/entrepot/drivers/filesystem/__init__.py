@@ -13,7 +13,7 @@ from entrepot.core import AccessError, Driver, DriverOptions, FullError, Registe
 from entrepot.drivers.filesystem.driver import FilesystemDriver
 from entrepot.drivers.filesystem.errors import translated
 from entrepot.drivers.filesystem.files import Files
-from entrepot.drivers.filesystem.threads import Threads
+from entrepot.drivers.filesystem.threads import PacedThreads
 
 _FEWEST_THREADS = 25  # Distribution raises a lower number, too
 
@@ -44,7 +44,7 @@ async def open_filesystem(options: FilesystemOptions) -> AsyncGenerator[Driver, 
 
     Raises AccessError: if the folder cannot be created or written to; the message names it.
     """
-    threads = Threads(options.maxthreads)
+    threads = PacedThreads(options.maxthreads)
     try:
         root = await threads.run(_prepared, options.rootdirectory)
         yield FilesystemDriver(Files(root, fsync=options.fsync), threads)

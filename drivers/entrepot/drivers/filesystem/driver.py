@@ -22,10 +22,11 @@ from entrepot.core import (
     UnavailableError,
     Upload,
 )
+from entrepot.core.threads import Call, Wanted
 from entrepot.drivers.filesystem.errors import translated, translating
 from entrepot.drivers.filesystem.files import Files, copy_some, is_temporary, open_to_read
 from entrepot.drivers.filesystem.pumping import BATCH, Batches, Pump
-from entrepot.drivers.filesystem.threads import Call, Threads, Wanted
+from entrepot.drivers.filesystem.threads import PacedThreads
 from entrepot.drivers.filesystem.upload import FilesystemUpload
 from entrepot.drivers.filesystem.walk import Walk
 
@@ -51,7 +52,7 @@ class _Opened:
 class FilesystemDriver(Driver):
     """Objects as files below the root of `files`, which exists."""
 
-    def __init__(self, files: Files, threads: Threads) -> None:
+    def __init__(self, files: Files, threads: PacedThreads) -> None:
         self._files = files
         self._threads = threads
 

@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
+from entrepot.core.threads import Wanted
 from entrepot.drivers.filesystem.errors import is_folder
-from entrepot.drivers.filesystem.threads import Wanted
 
 ResultT = TypeVar("ResultT")
 

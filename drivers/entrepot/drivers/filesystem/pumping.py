@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from entrepot.core import StorageError
+from entrepot.core.threads import Call, Threads
 from entrepot.drivers.filesystem.errors import translating
 from entrepot.drivers.filesystem.files import write_all
-from entrepot.drivers.filesystem.threads import Call, Threads
 
 BATCH = 1024 * 1024  # bytes written by one call in a thread
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from entrepot.core import Entry, OffsetError, StorageError, Upload
+from entrepot.core.threads import Wanted
 from entrepot.drivers.filesystem.errors import translating
 from entrepot.drivers.filesystem.files import Files, check_wanted
 from entrepot.drivers.filesystem.pumping import Batches, Pump
-from entrepot.drivers.filesystem.threads import Threads, Wanted
+from entrepot.drivers.filesystem.threads import PacedThreads
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class FilesystemUpload(Upload):
     removed meanwhile, and appending to it would change a blob.
     """
 
-    def __init__(self, files: Files, threads: Threads, token: str) -> None:
+    def __init__(self, files: Files, threads: PacedThreads, token: str) -> None:
         self._files = files
         self._threads = threads
         self._token = token
