@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.drivers.watching import Held, files_below, open_files
+from tests.drivers.watching import Held, cold, files_below, open_files
 
 from entrepot.core import Driver
 from entrepot.core.testing.material import Broken, breaking, content, get, pieces, put
@@ -123,6 +123,7 @@ async def test_read_cancelled_in_a_thread_closes_its_file(
 ) -> None:
     await put(driver, "a", content(3 * MIB))
     before = open_files()
+    cold(monkeypatch)
     held = Held(monkeypatch, os, "pread")
 
     await cancel_in_thread(held, get(driver, "a"))
@@ -136,6 +137,7 @@ async def test_read_closed_early_closes_its_file_when_the_thread_has_done(
     """Until then the number of the file must not become another file's."""
     await put(driver, "a", content(3 * MIB))
     before = open_files()
+    cold(monkeypatch)
     held = Held(monkeypatch, os, "pread", through=1)
     reading = driver.read("a")
     await anext(reading)

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
-from tests.drivers.watching import FailingCalls, files_below, open_files
+from tests.drivers.watching import FailingCalls, cold, files_below, open_files
 
 from entrepot.core import Driver, FullError, UnavailableError
 from entrepot.core.testing.material import Broken, breaking, content, get, put
@@ -183,6 +183,7 @@ async def test_read_closed_early_is_not_told_of_a_chunk_that_failed(
 ) -> None:
     await put(driver, "a", content(3 * MIB))
     before = open_files()
+    cold(monkeypatch)
     failing = FailingCalls(monkeypatch, "pread", errno.EIO, 1, through=1)
 
     async with aclosing(driver.read("a")) as reading:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncGenerator
+from pathlib import Path
 
 import pytest
+from tests.drivers.watching import evict
 
+from entrepot.core.driver import Driver
+from entrepot.core.streams import once
 from entrepot.core.threads import Wanted
 from entrepot.drivers.filesystem.threads import Pace, PacedThreads
 
@@ -170,3 +175,40 @@ async def test_close_ends_the_threads() -> None:
     threads.close()
 
     assert names_of_threads() == []
+
+
+async def test_file_in_memory_is_read_on_the_event_loop(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = bytes(range(256)) * 12 * 1024
+    await driver.write("a", once(data))
+    readers: set[int] = set()
+    pread = os.pread
+
+    def noting(descriptor: int, size: int, offset: int) -> bytes:
+        readers.add(threading.get_ident())
+        return pread(descriptor, size, offset)
+
+    monkeypatch.setattr(os, "pread", noting)
+
+    assert b"".join([chunk async for chunk in driver.read("a")]) == data
+    assert readers == {threading.get_ident()}
+
+
+async def test_file_on_the_disk_is_read_in_threads(
+    driver: Driver, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = bytes(range(256)) * 12 * 1024
+    await driver.write("a", once(data))
+    evict(root / "a")
+    readers: list[int] = []
+    pread = os.pread
+
+    def noting(descriptor: int, size: int, offset: int) -> bytes:
+        readers.append(threading.get_ident())
+        return pread(descriptor, size, offset)
+
+    monkeypatch.setattr(os, "pread", noting)
+
+    assert b"".join([chunk async for chunk in driver.read("a")]) == data
+    assert readers[0] != threading.get_ident()

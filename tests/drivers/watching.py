@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from entrepot.drivers.filesystem import driver as filesystem_driver
+
 
 def files_below(root: Path) -> list[str]:
     """All files, whatever their names, and empty folders with a slash."""
@@ -110,3 +112,15 @@ def noted(
         for name in names:
             changed.setattr(os, name, noting(name, getattr(os, name)))
         yield calls
+
+
+def cold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of any file is in memory, so that reading goes through threads."""
+    monkeypatch.setattr(filesystem_driver, "in_memory", lambda *_: False)
+
+
+def evict(path: Path) -> None:
+    """Have the system forget what it holds of a file, so that it is on the disk alone."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

@@ -20,7 +20,6 @@ from entrepot.server.app import create_app
 __all__ = ["CODES", "Answer", "Application", "Request", "problems"]
 
 _PLUGINS = load_plugins()
-_PATHSEND = {"http.response.pathsend": dict[str, Any]()}
 
 CODES = frozenset(
     {
@@ -78,7 +77,6 @@ class Request:
             "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in fields],
             "client": ("127.0.0.1", 1),
             "server": ("127.0.0.1", 5000),
-            "extensions": _PATHSEND,
         }
 
     def messages(self) -> Iterator[Message]:
@@ -112,10 +110,6 @@ class Answer:
             self.status = message["status"]
             for name, value in message["headers"]:
                 self.headers[name.decode("latin-1")] = value.decode("latin-1")
-        elif message["type"] == "http.response.pathsend":
-            with open(message["path"], "rb") as file:
-                self.body = file.read()
-            self.finished = True
         else:
             assert not self.finished, "an answer ends once"
             self.body += message.get("body", b"")

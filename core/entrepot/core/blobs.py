@@ -78,9 +78,6 @@ class Blobs:
         """Stream bytes [start, stop)."""
         return self._driver.read(layout.blob(blob.stored), start, stop)
 
-    def local_path(self, blob: Blob) -> str | None:
-        return self._driver.local_path(layout.blob(blob.stored))
-
     async def has(self, digest: Digest) -> bool:
         try:
             await self.find(digest)

@@ -1,4 +1,4 @@
-"""Answers with large bodies: from a file by the server itself, or streamed with back-pressure."""
+"""Answers with large bodies, streamed with back-pressure."""
 
 from __future__ import annotations
 
@@ -12,22 +12,6 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from entrepot.core.blobs import Blob, Blobs
-
-
-class FileResponse(Response):
-    """A file that the HTTP server sends without a byte passing through Python.
-
-    Source: ASGI extension `http.response.pathsend`.
-    """
-
-    def __init__(self, path: str, headers: Mapping[str, str], media_type: str) -> None:
-        super().__init__(None, 200, headers, media_type)
-        self.path = path
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-        await send(start)
-        await send({"type": "http.response.pathsend", "path": self.path})
 
 
 class StreamResponse(Response):
@@ -64,6 +48,7 @@ class StreamResponse(Response):
             await send({"type": "http.response.body", "body": first, "more_body": True})
             async for chunk in chunks:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                await asyncio.sleep(0)  # a server that takes all may never wait: look who left
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -21,6 +21,7 @@ _TRIES = 32  # others may remove an empty folder between its making and its firs
 _MOST_PARTS = 512  # of one writev; Linux takes 1024
 _COPIED = 64 * 1024 * 1024  # bytes copied by one call, so that a copy can be cancelled
 _BUFFER = 1024 * 1024
+_NOWAIT = getattr(os, "RWF_NOWAIT", 0)  # Linux; without it every read goes through a thread
 _TEMPORARY = re.compile(r".*\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp", re.DOTALL)
 _CANNOT_COPY = {errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM}
 
@@ -232,6 +233,23 @@ def write_all(descriptor: int, content: Sequence[bytes]) -> None:
             rest = memoryview(b"".join(parts))
             while written < size:
                 written += os.write(descriptor, rest[written:])
+
+
+def in_memory(descriptor: int, start: int, size: int) -> bool:
+    """Whether a part of a file can likely be read without waiting for the disk.
+
+    Its first and last byte tell: the system keeps and reads ahead more than is between them.
+    """
+    if not _NOWAIT:
+        return False
+    return _is_at_hand(descriptor, start) and _is_at_hand(descriptor, start + size - 1)
+
+
+def _is_at_hand(descriptor: int, offset: int) -> bool:
+    try:
+        return os.preadv(descriptor, [bytearray(1)], offset, _NOWAIT) == 1
+    except OSError:  # it is on the disk, or this file system cannot tell
+        return False
 
 
 def copy_some(source: int, target: int) -> int:

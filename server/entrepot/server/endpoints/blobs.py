@@ -10,7 +10,7 @@ from entrepot.core.names import Digest
 from entrepot.server import ranges
 from entrepot.server.call import Call
 from entrepot.server.conditions import matches, still_valid
-from entrepot.server.sending import FileResponse, PartsResponse, StreamResponse
+from entrepot.server.sending import PartsResponse, StreamResponse
 
 _TYPE = "application/octet-stream"
 
@@ -57,9 +57,6 @@ def _whole(call: Call, blob: Blob, headers: dict[str, str]) -> Response:
     headers["Content-Length"] = str(blob.size)
     if blob.content is not None:
         return Response(blob.content, headers=headers, media_type=_TYPE)
-    path = call.repository.blobs.local_path(blob)
-    if path is not None and "http.response.pathsend" in call.scope.get("extensions", {}):
-        return FileResponse(path, headers, _TYPE)
     return StreamResponse(call.repository.blobs.read(blob, 0, blob.size), 200, headers, _TYPE)
 
 
