@@ -116,7 +116,11 @@ def noted(
 
 def cold(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of any file is in memory, so that reading goes through threads."""
-    monkeypatch.setattr(filesystem_driver, "in_memory", lambda *_: False)
+
+    def nowhere(*_: int) -> bool:
+        return False
+
+    monkeypatch.setattr(filesystem_driver, "in_memory", nowhere)
 
 
 def evict(path: Path) -> None:
