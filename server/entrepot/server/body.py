@@ -18,7 +18,7 @@ _ENOUGH = CHUNK // 4  # a piece of this size goes on as it came, uncopied
 
 
 async def chunks(receive: Receive, idle: float) -> AsyncGenerator[bytes, None]:
-    """The body in chunks of about 1 MiB; holds no more than one of them.
+    """The body in chunks of 1 or 2 MiB; holds no more than one of them.
 
     `idle` is the number of seconds a client may send nothing.
 

@@ -25,9 +25,11 @@ from entrepot.server.app import CONFIGURATION_PATH, create_app
 from entrepot.server.body import CHUNK
 from entrepot.server.listening import free_address, free_path, when_answering
 from entrepot.server.logs import AccessLog, set_up_logging
+from entrepot.server.memory import keep_freed_pieces
 
 _LOG = logging.getLogger("entrepot.server")
 _HEADER_SECONDS = 30  # a client that takes longer to send its headers is cut off
+_BUFFER = 2 * CHUNK  # bytes received in one piece at most; each costs the same way through Python
 _LOGS: dict[str, Any] = {
     "loggers": {"_granian": {"handlers": [], "propagate": True}}
 }  # go where ours go
@@ -45,6 +47,7 @@ def serve(
     used; SystemExit: if a worker failed.
     """
     set_up_logging(configuration)
+    keep_freed_pieces()
     where = _where(configuration)
     Thread(target=when_answering, args=(where, ready), daemon=True).start()
     settings = where | _settings(configuration)
@@ -64,6 +67,7 @@ def worker() -> ASGIApp:
     path = os.environ.get(CONFIGURATION_PATH)
     configuration = load(path, os.environ, drivers=plugins.driver_options).configuration
     set_up_logging(configuration)
+    keep_freed_pieces()
     return brief_lifespan(_logged(create_app(configuration, plugins), configuration))
 
 
@@ -114,7 +118,7 @@ def _settings(configuration: Configuration) -> dict[str, Any]:
         "http": HTTPModes.auto if configuration.http.h2c.enabled else HTTPModes.http1,
         "websockets": False,
         "http1_settings": HTTP1Settings(
-            header_read_timeout=_HEADER_SECONDS * 1000, max_buffer_size=CHUNK
+            header_read_timeout=_HEADER_SECONDS * 1000, max_buffer_size=_BUFFER
         ),
         "http2_settings": HTTP2Settings(max_concurrent_streams=128, max_headers_size=64 * 1024),
         "log_level": LogLevels.error,
