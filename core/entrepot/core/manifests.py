@@ -58,10 +58,12 @@ class Manifests:
     async def get(self, reference: Reference) -> Manifest:
         """Raises ManifestUnknownError."""
         digest = await self.resolve(reference)
+        found = self._cache.get(str(digest))
+        if found is not None and await self._has_whole_link(digest):
+            return found
         stored = await read_link(self._driver, layout.revision_link(self._name, digest))
         if stored is None:
             raise _unknown(self._name, reference)
-        found = self._cache.get(str(digest))
         return found if found is not None else await self._load(reference, digest, stored)
 
     async def put(
@@ -136,6 +138,16 @@ class Manifests:
             return (await self.get(digest)).subject
         except ManifestUnknownError:  # its bytes are lost, its link can still be removed
             return None
+
+    async def _has_whole_link(self, digest: Digest) -> bool:
+        """Whether the revision's link is there and as long as its text, which costs less to
+        ask than to read it.
+        """
+        try:
+            entry = await self._driver.stat(layout.revision_link(self._name, digest))
+        except NotFoundError:
+            return False
+        return entry.size == len(str(digest))
 
     async def _load(self, reference: Reference, digest: Digest, stored: Digest) -> Manifest:
         try:

@@ -30,6 +30,7 @@ from entrepot.drivers.filesystem.files import (
     in_memory,
     is_temporary,
     open_to_read,
+    read_some,
 )
 from entrepot.drivers.filesystem.pumping import BATCH, Batches, Pump
 from entrepot.drivers.filesystem.threads import PacedThreads
@@ -238,6 +239,9 @@ class FilesystemDriver(Driver):
 
 
 def _open(path: str, start: int, stop: int | None) -> _Opened:
+    if stop is not None and stop - start <= _SMALL:
+        content = read_some(path, start, stop - start)
+        return _Opened(None, content, start + len(content))
     descriptor, status = open_to_read(path)
     try:
         end = status.st_size if stop is None else min(stop, status.st_size)
