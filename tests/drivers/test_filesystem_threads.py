@@ -55,16 +55,16 @@ async def threads(clock: Clock) -> AsyncGenerator[PacedThreads, None]:
 async def test_quick_calls_are_made_on_the_event_loop(threads: PacedThreads, clock: Clock) -> None:
     here = threading.get_ident()
 
-    assert [await threads.quick(None, clock.work, 0.004) for _ in range(3)] == [here] * 3
+    assert [await threads.quick(None, clock.work, 0.019) for _ in range(3)] == [here] * 3
 
 
 async def test_quick_calls_go_through_threads_after_a_slow_one(
     threads: PacedThreads, clock: Clock
 ) -> None:
     here = threading.get_ident()
-    assert await threads.quick(None, clock.work, 0.006) == here
+    assert await threads.quick(None, clock.work, 0.021) == here
 
-    clock.now += 4.9
+    clock.now += 0.9
     assert await threads.quick(None, clock.work, 0.0) != here
     assert await threads.quick(lambda _: None, clock.work, 0.2) != here
     assert await threads.quick(None, clock.work, 0.0) == here

@@ -11,8 +11,10 @@ from entrepot.core.threads import Threads
 ResultT = TypeVar("ResultT")
 ArgsT = TypeVarTuple("ArgsT")
 
-_SLOW = 0.005  # seconds; a call on the event loop that takes longer shows a slow disk
-_PAUSE = 5.0  # seconds for which calls then go through threads
+# Seconds. A call on the event loop that takes longer shows a slow disk; waiting for the
+# interpreter's lock or for a busy processor takes some milliseconds, and is no reason.
+_SLOW = 0.02
+_PAUSE = 1.0  # seconds for which calls then go through threads
 
 
 class Pace:
