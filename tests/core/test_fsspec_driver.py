@@ -394,31 +394,3 @@ async def test_scan_below_an_object_that_lists_itself_gives_nothing(objects: Fss
 
     assert await keys(objects, "a/bc/") == []
     assert await keys(objects, "a/bc") == ["a/bc"]
-
-
-class OneConnection(LocalFileSystem):  # type: ignore[misc]  # fsspec is untyped
-    """Notices when a second call begins before the first has ended."""
-
-    protocol = "sftp"
-    cachable = False
-    running = 0
-    most = 0
-
-    def info(self, path: Any, **kwargs: Any) -> Any:
-        self.running += 1
-        self.most = max(self.most, self.running)
-        time.sleep(0.001)  # so that calls would overlap
-        local: Any = super()
-        details = local.info(path, **kwargs)
-        self.running -= 1
-        return details
-
-
-async def test_filesystem_of_one_connection_is_called_by_one_thread(tmp_path: Path) -> None:
-    filesystem = OneConnection()
-    async with FsspecDriver(filesystem, str(tmp_path)) as driver:
-        await put(driver, "a")
-
-        await asyncio.gather(*(driver.stat("a") for _ in range(50)))
-
-    assert filesystem.most == 1

@@ -8,8 +8,6 @@ from contextlib import aclosing
 from dataclasses import fields
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from entrepot.core.driver import Entry, Prefix
 from entrepot.core.errors import (
@@ -20,7 +18,7 @@ from entrepot.core.errors import (
     StorageError,
     UnavailableError,
 )
-from entrepot.core.guard import GuardedDriver, Operation, check_key, comparable
+from entrepot.core.guard import GuardedDriver, Operation
 from entrepot.core.streams import drain, once
 from entrepot.core.testing import Fault, FaultyDriver, Hang
 from entrepot.drivers.inmemory import InMemoryDriver
@@ -96,32 +94,6 @@ async def test_delimiter_refused(guard: GuardedDriver, store: FaultyDriver) -> N
     with pytest.raises(KeyInvalidError, match="the only delimiter is '/', not '-'"):
         await anext(guard.scan("", delimiter="-"))
     assert store.calls == []
-
-
-@given(
-    st.text("-./0Z_az", min_size=1, max_size=6),
-    st.text("-./0Z_az+~:@[`é\0", max_size=6),
-)
-def test_comparable_place_orders_keys_like_the_place_itself(key: str, after: str) -> None:
-    try:
-        check_key(key)
-    except KeyInvalidError:
-        return
-
-    assert (key > comparable(after)) == (key > after)
-
-
-@pytest.mark.parametrize("after", ["é", "~", "a/b+c", "a/b~" * 900, "x" * 5000, "a\0", "+"])
-def test_comparable_place_has_a_keys_characters_and_length(after: str) -> None:
-    place = comparable(after)
-
-    assert len(place) <= 1024
-    assert set(place) <= set("-./0123456789_") | {chr(c) for c in (*range(65, 91), *range(97, 123))}
-
-
-@pytest.mark.parametrize("after", ["", "a", "a/", "a/b-c.d", "//", "../x"])
-def test_comparable_place_is_the_place_where_it_can_be(after: str) -> None:
-    assert comparable(after) == after
 
 
 async def test_scan_goes_on_after_what_is_no_key(guard: GuardedDriver) -> None:

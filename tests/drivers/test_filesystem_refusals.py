@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tests.drivers.watching import files_below
+from tests.drivers.watching import absent, files_below
 
 from entrepot.core import (
     AccessError,
@@ -50,7 +50,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         text=True,
     )
     if mounted.returncode:
-        pytest.skip(f"only root may mount a small filesystem: {mounted.stderr.strip()}")
+        absent(f"only root may mount a small filesystem: {mounted.stderr.strip()}")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 
@@ -59,7 +59,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def shared() -> Iterator[Path]:
     """A folder that any user reaches, which pytest's own is not."""
     if os.geteuid() != 0:
-        pytest.skip("only root can become another user, who is then denied something")
+        absent("only root can become another user, who is then denied something")
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         yield Path(folder)

@@ -55,6 +55,7 @@ CASES = [
     Case("PUT", "/v2/a/manifests/x", 413, "MANIFEST_INVALID", b" " * (4 * 1024 * 1024 + 1), OCI),
     Case("PUT", f"/v2/a/manifests/sha256:{HEX}", 400, "DIGEST_INVALID", b"{}", OCI),
     Case("PUT", "/v2/a/manifests/x?tag=y", 400, "UNSUPPORTED", b"{}", OCI),
+    Case("PUT", f"/v2/a/manifests/sha256:{HEX}?{'&tag=t' * 33}", 414, "TAG_INVALID", b"{}", OCI),
     Case("DELETE", "/v2/a/manifests/x", 404, "MANIFEST_UNKNOWN"),
     Case("DELETE", f"/v2/a/manifests/sha256:{HEX}", 404, "MANIFEST_UNKNOWN"),
     Case("GET", f"/v2/a/blobs/sha256:{HEX}", 404, "BLOB_UNKNOWN"),

@@ -37,6 +37,12 @@ class BodyTimeoutError(ProtocolError):
     code = "BLOB_UPLOAD_INVALID"
 
 
+class TooManyTagsError(ProtocolError):
+    """More `tag` parameters than a push may have. Source: distribution-spec 1.2, end-7b."""
+
+    code = "TAG_INVALID"
+
+
 class QueryInvalidError(ProtocolError):
     """A query parameter that is wrong or contradicts itself."""
 
@@ -62,6 +68,7 @@ _STATUS: dict[type[RegistryError], int] = {
     MethodError: 405,
     BodyTimeoutError: 408,
     QueryInvalidError: 400,
+    TooManyTagsError: 414,
 }
 
 

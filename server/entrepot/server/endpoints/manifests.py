@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from entrepot.core.errors import ManifestInvalidError, ManifestTooLargeError, UnsupportedError
+from entrepot.core.errors import ManifestTooLargeError, UnsupportedError
 from entrepot.core.manifest import LIMIT
 from entrepot.core.names import Digest, Tag, parse_reference
 from entrepot.server import body
 from entrepot.server.call import Call
 from entrepot.server.conditions import matches
-from entrepot.server.errors import QueryInvalidError
+from entrepot.server.errors import QueryInvalidError, TooManyTagsError
 
 
 async def get(call: Call) -> Response:
@@ -61,5 +61,5 @@ def _tags(call: Call) -> list[Tag]:
     """Source: distribution-spec 1.2, "Pushing Manifests", end-7b."""
     tags = [Tag.parse(value) for key, value in call.query if key == "tag"]
     if len(tags) > call.limits.tag_parameters:
-        raise ManifestInvalidError(f"too many `tag` parameters: {call.limits.tag_parameters}")
+        raise TooManyTagsError(f"too many `tag` parameters: {call.limits.tag_parameters} at most")
     return list(dict.fromkeys(tags))
