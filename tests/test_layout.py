@@ -12,7 +12,20 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = {
     "core": {"entrepot.core", "pluggy", "fsspec", "pydantic", "pydantic_core", "yaml", "rehashes"},
-    "drivers": {"entrepot.core", "entrepot.drivers", "pydantic", "fsspec"},
+    "drivers": {
+        "adlfs",
+        "aiobotocore",
+        "aiohttp",
+        "azure",
+        "botocore",
+        "entrepot.core",
+        "entrepot.drivers",
+        "fsspec",
+        "gcsfs",
+        "google",
+        "pydantic",
+        "s3fs",
+    },
     "server": {
         "entrepot.core",
         "entrepot.server",
