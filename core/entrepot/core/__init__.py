@@ -16,8 +16,9 @@ from entrepot.core.errors import (
     StorageError,
     UnavailableError,
 )
-from entrepot.core.hookspecs import RegisterDriver, hookimpl
+from entrepot.core.hookspecs import RegisterDriver, RegisterStorageMiddleware, hookimpl
 from entrepot.core.staging import StagedUpload
+from entrepot.core.wrapping import MiddlewareOptions, OpenMiddleware, WrappingDriver
 
 __all__ = [
     "AccessError",
@@ -29,17 +30,21 @@ __all__ = [
     "ExistsError",
     "FullError",
     "KeyInvalidError",
+    "MiddlewareOptions",
     "NotFoundError",
     "OffsetError",
     "OpenDriver",
+    "OpenMiddleware",
     "PluginError",
     "Prefix",
     "ProtocolError",
     "RegisterDriver",
+    "RegisterStorageMiddleware",
     "RegistryError",
     "StagedUpload",
     "StorageError",
     "UnavailableError",
     "Upload",
+    "WrappingDriver",
     "hookimpl",
 ]

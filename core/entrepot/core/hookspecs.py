@@ -11,6 +11,7 @@ from typing import Protocol
 import pluggy
 
 from entrepot.core.driver import OpenDriver, OptionsT
+from entrepot.core.wrapping import MiddlewareOptionsT, OpenMiddleware
 
 PROJECT = "entrepot"
 """pluggy's project name, and the entry-point group in which plug-ins are found."""
@@ -38,6 +39,30 @@ class RegisterDriver(Protocol):
     ) -> None: ...
 
 
+class RegisterStorageMiddleware(Protocol):
+    """Offers a storage middleware under the name that `middleware.storage` uses.
+
+    `options` is the model of its `options`. `aliases` are further names for the same one.
+
+    Raises PluginError: if a name is taken by another storage middleware.
+    """
+
+    def __call__(
+        self,
+        name: str,
+        open_middleware: OpenMiddleware[MiddlewareOptionsT],
+        options: type[MiddlewareOptionsT],
+        /,
+        *,
+        aliases: Sequence[str] = (),
+    ) -> None: ...
+
+
 @hookspec
 def register_drivers(register: RegisterDriver) -> None:
     """Offer drivers: `register("ftp", open_ftp, FtpOptions)`, once for each."""
+
+
+@hookspec
+def register_storage_middlewares(register: RegisterStorageMiddleware) -> None:
+    """Offer what stands around a driver: `register("redirect", open_redirect, Redirect)`."""

@@ -6,7 +6,6 @@ plug-ins loads them and passes them on.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -17,7 +16,9 @@ import pluggy
 
 from entrepot.core import hookspecs
 from entrepot.core.driver import DriverOptions, OpenDriver, OptionsT
-from entrepot.core.errors import ConfigurationError, PluginError
+from entrepot.core.errors import ConfigurationError
+from entrepot.core.offers import Offers
+from entrepot.core.wrapping import MiddlewareOptions, MiddlewareOptionsT, OpenMiddleware
 
 DISABLE = "ENTREPOT_DISABLE_PLUGINS"
 """The environment variable that names plug-ins not to be loaded, separated by commas."""
@@ -35,6 +36,17 @@ class RegisteredDriver:
 
 
 @dataclass(frozen=True, slots=True)
+class RegisteredStorageMiddleware:
+    """A storage middleware some plug-in offers; see `RegisteredDriver`."""
+
+    name: str
+    open_middleware: OpenMiddleware[Any]
+    options: type[MiddlewareOptions]
+    plugin: str
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Plugin:
     """What there is to say of an installed plug-in. `problem` is why it does not work."""
 
@@ -44,6 +56,7 @@ class Plugin:
     hooks: tuple[str, ...] = ()
     drivers: tuple[str, ...] = ()
     problem: str = ""
+    storage_middlewares: tuple[str, ...] = ()
 
 
 class Plugins:
@@ -52,20 +65,23 @@ class Plugins:
     def __init__(self) -> None:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
-        self._drivers: dict[str, RegisteredDriver] = {}
+        self._drivers = Offers[RegisteredDriver]("driver")
+        self._storage_middlewares = Offers[RegisteredStorageMiddleware]("storage middleware")
         self._plugins: dict[str, Plugin] = {}
 
     def add(self, plugin: object, name: str, distribution: str = "", version: str = "") -> None:
         """Take a plug-in's hooks; one that breaks a rule is listed with its problem instead."""
-        before = dict(self._drivers)
         try:
             self._manager.register(plugin, name)
             self._manager.check_pending()
-            self._register_drivers(plugin, name)
+            self._call_of(plugin, "register_drivers", self._driver_taker(name))
+            taker = self._storage_middleware_taker(name)
+            self._call_of(plugin, "register_storage_middlewares", taker)
         except Exception as error:  # a stranger's code: whatever it raises is its problem
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
-            self._drivers = before
+            self._drivers.withdraw(name)
+            self._storage_middlewares.withdraw(name)
             self.refuse(name, distribution, version, f"{type(error).__name__}: {error}")
             return
         callers = self._manager.get_hookcallers(plugin) or []
@@ -74,7 +90,8 @@ class Plugins:
             distribution,
             version,
             tuple(caller.name for caller in callers),
-            tuple(d.name for d in self._drivers.values() if d.plugin == name),
+            self._drivers.of(name),
+            storage_middlewares=self._storage_middlewares.of(name),
         )
 
     def refuse(self, name: str, distribution: str, version: str, problem: str) -> None:
@@ -89,64 +106,87 @@ class Plugins:
     @property
     def drivers(self) -> Mapping[str, RegisteredDriver]:
         """The drivers that a configuration may name, by name, without aliases."""
-        return dict(sorted(self._drivers.items()))
+        return self._drivers.by_name
 
     @property
     def driver_options(self) -> Mapping[str, type[DriverOptions]]:
         """The options model of each driver, by name and alias."""
-        return {
-            name: driver.options
-            for driver in self._drivers.values()
-            for name in (driver.name, *driver.aliases)
-        }
+        return self._drivers.options
 
     def driver(self, name: str) -> RegisteredDriver:
         """The driver of that name or alias.
 
         Raises ConfigurationError: naming the installed ones, and broken plug-ins.
         """
-        for driver in self._drivers.values():
-            if name == driver.name or name in driver.aliases:
-                return driver
-        raise ConfigurationError(self._unknown(name))
+        found = self._drivers.find(name)
+        if found is None:
+            raise ConfigurationError(self._told(f"storage: {self._drivers.unknown(name)}"))
+        return found
 
-    def _register_drivers(self, plugin: object, name: str) -> None:
+    @property
+    def storage_middlewares(self) -> Mapping[str, RegisteredStorageMiddleware]:
+        """The storage middlewares that a configuration may name, by name, without aliases."""
+        return self._storage_middlewares.by_name
+
+    @property
+    def storage_middleware_options(self) -> Mapping[str, type[MiddlewareOptions]]:
+        """The options model of each storage middleware, by name and alias."""
+        return self._storage_middlewares.options
+
+    def storage_middleware(self, name: str, path: str) -> RegisteredStorageMiddleware:
+        """The storage middleware of that name or alias; `path` is where the file names it.
+
+        Raises ConfigurationError: naming the installed ones, and broken plug-ins.
+        """
+        found = self._storage_middlewares.find(name)
+        if found is None:
+            told = self._told(f"{path}: {self._storage_middlewares.unknown(name)}")
+            raise ConfigurationError(told)
+        return found
+
+    def _driver_taker(self, plugin: str) -> hookspecs.RegisterDriver:
         def register(
-            driver: str,
+            name: str,
             open_driver: OpenDriver[OptionsT],
             options: type[OptionsT],
             /,
             *,
             aliases: Sequence[str] = (),
         ) -> None:
-            for taken in self._drivers.values():
-                clash = {driver, *aliases} & {taken.name, *taken.aliases}
-                if clash:
-                    raise PluginError(
-                        name, f"driver name {min(clash)!r} is taken by plug-in {taken.plugin!r}"
-                    )
-            self._drivers[driver] = RegisteredDriver(
-                driver, open_driver, options, name, tuple(aliases)
+            self._drivers.add(RegisteredDriver(name, open_driver, options, plugin, tuple(aliases)))
+
+        return register
+
+    def _storage_middleware_taker(self, plugin: str) -> hookspecs.RegisterStorageMiddleware:
+        def register(
+            name: str,
+            open_middleware: OpenMiddleware[MiddlewareOptionsT],
+            options: type[MiddlewareOptionsT],
+            /,
+            *,
+            aliases: Sequence[str] = (),
+        ) -> None:
+            self._storage_middlewares.add(
+                RegisteredStorageMiddleware(name, open_middleware, options, plugin, tuple(aliases))
             )
 
+        return register
+
+    def _call_of(self, plugin: object, hook: str, register: object) -> None:
+        """Call a hook of this plug-in alone."""
         others = [other for other in self._manager.get_plugins() if other is not plugin]
-        relay = self._manager.subset_hook_caller("register_drivers", others)
+        relay = self._manager.subset_hook_caller(hook, others)
         relay(register=register)
 
-    def _unknown(self, name: str) -> str:
-        names = list(self.drivers)
-        near = difflib.get_close_matches(name, names, 1)
-        told = [f"storage: no driver named {name!r} is installed"]
-        if near:
-            told.append(f"did you mean {near[0]!r}?")
-        told.append(f"installed: {', '.join(names) or 'none'}")
-        told += [
+    def _told(self, text: str) -> str:
+        """What is not there, with the plug-ins that might have brought it if they worked."""
+        broken = [
             f"plug-in {plugin.name!r} of {plugin.distribution or 'unknown'} does not work: "
             f"{plugin.problem}"
             for plugin in self.plugins
             if plugin.problem
         ]
-        return "; ".join(told)
+        return "; ".join([text, *broken])
 
 
 def load_plugins(
