@@ -25,7 +25,8 @@ from entrepot.core import (
     UnavailableError,
 )
 from entrepot.core.fsspec_calls import entry_of, seconds_of, storage_error
-from entrepot.core.fsspec_driver import FsspecDriver, gathered
+from entrepot.core.fsspec_driver import FsspecDriver
+from entrepot.core.fsspec_streams import gathered
 from entrepot.core.testing import DriverSuite, Opening
 from entrepot.core.testing.material import chunks_of, content, find, get, keys, put
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import time
@@ -28,12 +29,15 @@ from entrepot.core.threads import Threads
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "modify", "created")
 _VERSIONS = ("ETag", "etag", "generation", "md5Hash", "ino", "unique", "size", *_TIMES)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 class Calls:
     """What `FsspecDriver` asks of a filesystem. Errors are `StorageError` kinds only."""
 
-    def __init__(self, filesystem: Any, root: str, threads: Threads) -> None:
+    def __init__(
+        self, filesystem: Any, root: str, threads: Threads, timeout: float | None = None
+    ) -> None:
         filesystem.dircache.clear()
         filesystem.dircache.use_listings_cache = False  # not every filesystem lets one say so
         self.asynchronous = bool(filesystem.async_impl)
@@ -41,6 +45,7 @@ class Calls:
             raise ValueError("make the filesystem with asynchronous=True")
         self.filesystem = filesystem
         self.threads = threads
+        self.timeout = timeout
         stripped = str(filesystem._strip_protocol(root))
         self._base = stripped if not stripped or stripped.endswith("/") else f"{stripped}/"
 
@@ -57,8 +62,9 @@ class Calls:
         """A method of the filesystem on a key, whichever kind of filesystem it is."""
         with translating(key):
             if self.asynchronous:
-                coroutine = getattr(self.filesystem, f"_{method}")
-                return await coroutine(self.path(key), *arguments, **options)
+                function = getattr(self.filesystem, f"_{method}")
+                async with asyncio.timeout(self.timeout):
+                    return await function(self.path(key), *arguments, **options)
             function = getattr(self.filesystem, method)
             call = partial(function, self.path(key), *arguments, **options)
             return await self.threads.run(call)
@@ -120,16 +126,28 @@ def translating(key: str) -> Generator[None, None, None]:
 
 def storage_error(key: str, error: Exception) -> StorageError:
     """The contract's kind for an error of fsspec or of the client library under it."""
-    reason = f"{type(error).__name__}: {error}"
+    reason = f"{type(error).__name__}: {error}".removesuffix(": ")
+    status = _status(error)
     if isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
         return NotFoundError(key)
     if isinstance(error, FileExistsError):
         return ExistsError(key)
-    if isinstance(error, PermissionError):
+    if isinstance(error, PermissionError) or status in {401, 403, 407}:
         return AccessError(key, reason)
-    if isinstance(error, OSError) and error.errno in _FULL:
+    if isinstance(error, OSError) and error.errno in _READ_ONLY:
+        return AccessError(key, reason)
+    if (isinstance(error, OSError) and error.errno in _FULL) or status == 507:
         return FullError(key, reason)
     return UnavailableError(key, reason)
+
+
+def _status(error: Exception) -> int | None:
+    """The HTTP status in an error of one of the client libraries under fsspec."""
+    for name in ("status_code", "status", "code"):
+        status = getattr(error, name, None)
+        if isinstance(status, int):
+            return status
+    return None
 
 
 def entry_of(key: str, details: dict[str, Any]) -> Entry:

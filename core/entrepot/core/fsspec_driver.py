@@ -20,11 +20,13 @@ from entrepot.core.errors import (
     UnavailableError,
 )
 from entrepot.core.fsspec_calls import Calls, entry_of, settle, translating, version_of
+from entrepot.core.fsspec_streams import Counted, ahead_by_one, gathered
 from entrepot.core.threads import Threads
 
 MIB = 1024 * 1024
 _TEMPORARY = re.compile(r"(?:.*/)?[0-9a-f]{32}\.tmp")
 _EMPTY_ONLY = {"file", "ftp", "memory", "sftp", "smb"}  # whose rmdir is known to refuse the rest
+_TELL_AT_ONCE = {"file", "sftp", "smb"}  # opening a file tells that its folder is missing
 _ONE_AT_A_TIME = {"ftp", "sftp", "ssh"}  # one connection, whose client mixes up threads
 _ATTEMPTS = 10  # to write into a folder that others empty and remove
 
@@ -37,23 +39,32 @@ class FsspecDriver(Driver):
     `_pipe_file` and `_put_file` store whole objects. Any other is called in at most `threads`
     threads and must have a rename, because what is written goes to `<uuid>.tmp` in the same
     folder first; a crash leaves that file, which `scan` does not show. FTP and SFTP have one
-    connection, so there `threads` is 1.
+    connection, so there `threads` is 1. A request to an asynchronous filesystem may take
+    `timeout` seconds; a thread cannot be stopped, so there its own library must set a limit.
 
     `create` is exclusive among the tasks of this driver, not among processes. A subclass for
     one filesystem overrides the underscored methods that it can do better, and says so in
-    `exclusive_create` if its `_put` really competes. Use as an async context.
+    `exclusive_create` if its `_put` or `_claim` really competes. Use as an async context.
     """
 
     exclusive_create = False
+    beside: ClassVar[bool | None] = None
+    """Whether to write beside the target and rename; None: on synchronous filesystems."""
+
     window: ClassVar[int] = 4 * MIB  # bytes per request of a ranged read; two are in memory
 
-    def __init__(self, filesystem: Any, root: str = "", *, threads: int = 16) -> None:
+    def __init__(
+        self, filesystem: Any, root: str = "", *, threads: int = 16, timeout: float | None = None
+    ) -> None:
         protocol = filesystem.protocol
         names = {protocol} if isinstance(protocol, str) else set(protocol)
         single = not _ONE_AT_A_TIME.isdisjoint(names)
         self._threads = Threads(1 if single else threads, "fsspec")
-        self.calls = Calls(filesystem, root, self._threads)
+        self.calls = Calls(filesystem, root, self._threads, timeout)
+        self.ranged = self.calls.asynchronous or self.calls.overrides("cat_file")
+        self._beside = not self.calls.asynchronous if self.beside is None else self.beside
         self._locks = [asyncio.Lock() for _ in range(64)]
+        self._tells = not _TELL_AT_ONCE.isdisjoint(names)
         self._folders = not self.calls.asynchronous and self.calls.overrides("makedirs")
         self._prunes = self._folders and not _EMPTY_ONLY.isdisjoint(names)
         renames = self.calls.asynchronous or self.calls.overrides("mv")
@@ -79,8 +90,7 @@ class FsspecDriver(Driver):
     ) -> AsyncGenerator[bytes, None]:
         if stop is not None and stop <= start:
             return
-        ranged = self.calls.asynchronous or self.calls.overrides("cat_file")
-        reading = self._windows if ranged else self._stream
+        reading = self._windows if self.ranged else self._stream
         async with aclosing(reading(key, start, stop)) as chunks:
             async for chunk in chunks:
                 yield chunk
@@ -98,25 +108,21 @@ class FsspecDriver(Driver):
         size = int(details["size"])
         end = size if stop is None else min(stop, size)
         if start == 0 and end == size <= self.window:
-            yield bytes(await self.calls.call("cat_file", key))
+            data = bytes(await self.calls.call("cat_file", key))
+            if len(data) != size:
+                raise UnavailableError(key, f"got {len(data)} of {size} bytes")
+            yield data
             return
-        ahead: asyncio.Task[bytes] | None = None
-        try:
-            for at in range(start, end, self.window):
-                following = min(at + self.window, end)
-                data = await (ahead or self._read_range(key, at, following))
-                ahead = None
-                if following < end:
-                    further = min(following + self.window, end)
-                    ahead = asyncio.ensure_future(self._read_range(key, following, further))
-                else:
-                    await self._check_unchanged(key, details)
+
+        async def fetch(at: int, following: int) -> bytes:
+            data = await self._read_range(key, at, following)
+            if following == end:
+                await self._check_unchanged(key, details)
+            return data
+
+        async with aclosing(ahead_by_one(fetch, start, end, self.window)) as chunks:
+            async for data in chunks:
                 yield data
-        finally:
-            if ahead is not None:
-                ahead.cancel()
-                await asyncio.wait([ahead])
-                _ = ahead.cancelled() or ahead.exception()
 
     async def _check_unchanged(self, key: str, before: dict[str, Any]) -> None:
         """Keeps what was read from being the beginning of one content and the end of another."""
@@ -156,12 +162,21 @@ class FsspecDriver(Driver):
     # -- writing ------------------------------------------------------------------------
 
     async def write(self, key: str, chunks: AsyncIterator[bytes], *, create: bool = False) -> Entry:
-        put = self._put if self.calls.asynchronous else self._put_beside
-        await put(key, chunks, create=create)
+        if self._beside:
+            return await self._put_beside(key, chunks, create=create)
+        counted = Counted(chunks)
+        await self._put(key, counted, create=create)
+        return await self._arrived(key, counted.size)
+
+    async def _arrived(self, key: str, size: int) -> Entry:
+        """What was just written, if it is there and whole: no filesystem is taken at its word."""
         try:
-            return await self.stat(key)
+            entry = await self.stat(key)
         except NotFoundError as error:
             raise UnavailableError(key, "object is not there after it was written") from error
+        if entry.size != size:
+            raise UnavailableError(key, f"{entry.size} of {size} bytes arrived")
+        return entry
 
     async def _put(self, key: str, chunks: AsyncIterator[bytes], *, create: bool) -> None:
         """Store a stream on an object store; what is larger than a window waits on disk."""
@@ -189,23 +204,39 @@ class FsspecDriver(Driver):
         with translating(key):
             await self.calls.filesystem._put_file(path, self.calls.path(key))
 
-    async def _put_beside(self, key: str, chunks: AsyncIterator[bytes], *, create: bool) -> None:
+    async def _put_beside(self, key: str, chunks: AsyncIterator[bytes], *, create: bool) -> Entry:
         """Write a file in the same folder, then give it its name."""
         temporary = f"{key.rpartition('/')[0]}/{uuid.uuid4().hex}.tmp".lstrip("/")
+        counted = Counted(chunks)
         try:
-            await self._fill(temporary, chunks)
-            async with self._turn(key, create=create):
-                await self._replace(temporary, key)
+            await self._fill(temporary, counted)
+            entry = await self._arrived(temporary, counted.size)
+            if create:
+                await self._claim(temporary, key)
+            else:
+                async with self._turn(key, create=False):
+                    await self._replace(temporary, key)
         except BaseException:
             with suppress(StorageError):
                 await self._remove(temporary)
             raise
+        return Entry(key, entry.size, entry.modified)
+
+    async def _claim(self, source: str, target: str) -> None:
+        """Give a file another name unless something has it. The folder exists.
+
+        Raises ExistsError. It competes with this driver's tasks only: a subclass that lets the
+        filesystem decide in one step says so in `exclusive_create`.
+        """
+        async with self._turn(target, create=True):
+            await self._replace(source, target)
 
     async def _replace(self, source: str, target: str) -> None:
         """Give a file another name in one step, replacing what has it. The folder exists."""
         await self.calls.call("mv", source, self.calls.path(target))
 
     async def _fill(self, key: str, chunks: AsyncIterator[bytes]) -> None:
+        """Make a file of a stream, durable where the filesystem lets one ask for it."""
         file = await self._create_file(key)
         try:
             async with aclosing(gathered(chunks, MIB)) as pieces:
@@ -223,9 +254,10 @@ class FsspecDriver(Driver):
         def opened() -> Any:
             return self.calls.filesystem.open(self.calls.path(key), "wb")
 
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             try:
-                await self._make_folder(key)
+                if attempt or not self._tells:
+                    await self._make_folder(key)
                 with translating(key):
                     return await self._threads.obtain(_close, opened)
             except NotFoundError:
@@ -278,7 +310,7 @@ class FsspecDriver(Driver):
 
     async def move(self, source: str, target: str) -> Entry:
         """A rename where there are names to change; elsewhere a copy."""
-        if self.calls.asynchronous or source == target:
+        if not self._beside or source == target:
             return await super().move(source, target)
         for _ in range(_ATTEMPTS):
             await self.stat(source)
@@ -328,17 +360,3 @@ class FsspecDriver(Driver):
 
 def _close(file: Any) -> None:
     file.close()
-
-
-async def gathered(chunks: AsyncIterator[bytes], size: int) -> AsyncGenerator[bytes, None]:
-    """The stream in pieces of at least `size` bytes, but for the last one."""
-    held: list[bytes] = []
-    length = 0
-    async for chunk in chunks:
-        held.append(chunk)
-        length += len(chunk)
-        if length >= size:
-            yield b"".join(held)
-            held, length = [], 0
-    if length:
-        yield b"".join(held)
