@@ -15,6 +15,7 @@ from tests.services.definition import Definition, Place, ServiceError
 from tests.services.processes import MIB, Process, end, runs, spawn
 from tests.services.running import find_service, services_folder
 
+Env = Mapping[str, str] | None
 WAITING = "import time; time.sleep(60)"
 DEAF = """\
 import signal, time
@@ -193,9 +194,9 @@ def test_failed_start_says_why_and_leaves_nothing(
     begun = list[Process]()
 
     def watched(
-        command: Sequence[str | Path], *, log: Path, memory: int, folder: Path, env: object
+        command: Sequence[str | Path], *, log: Path, memory: int, folder: Path, env: Env
     ) -> Process:
-        begun.append(spawn(command, log=log, memory=memory, folder=folder))
+        begun.append(spawn(command, log=log, memory=memory, folder=folder, env=env))
         return begun[-1]
 
     monkeypatch.setattr(definition, "spawn", watched)
