@@ -24,6 +24,8 @@ class RegisterDriver(Protocol):
     """Offers a driver under the name that a configuration's `storage` section uses.
 
     `options` is the model of that section. `aliases` are further names for the same driver.
+    `needs` are modules that it imports when it is opened; where one is missing, people are
+    told what to install.
 
     Raises PluginError: if a name is taken.
     """
@@ -36,6 +38,7 @@ class RegisterDriver(Protocol):
         /,
         *,
         aliases: Sequence[str] = (),
+        needs: Sequence[str] = (),
     ) -> None: ...
 
 

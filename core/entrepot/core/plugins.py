@@ -18,6 +18,7 @@ from entrepot.core import hookspecs
 from entrepot.core.driver import DriverOptions, OpenDriver, OptionsT
 from entrepot.core.errors import ConfigurationError
 from entrepot.core.offers import Offers
+from entrepot.core.requirements import absent, told_missing
 from entrepot.core.wrapping import MiddlewareOptions, MiddlewareOptionsT, OpenMiddleware
 
 DISABLE = "ENTREPOT_DISABLE_PLUGINS"
@@ -33,6 +34,7 @@ class RegisteredDriver:
     options: type[DriverOptions]
     plugin: str
     aliases: tuple[str, ...] = ()
+    problem: str = ""  # what has to be installed before it can be opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class Plugins:
         try:
             self._manager.register(plugin, name)
             self._manager.check_pending()
-            self._call_of(plugin, "register_drivers", self._driver_taker(name))
+            self._call_of(plugin, "register_drivers", self._driver_taker(name, distribution))
             taker = self._storage_middleware_taker(name)
             self._call_of(plugin, "register_storage_middlewares", taker)
         except Exception as error:  # a stranger's code: whatever it raises is its problem
@@ -116,11 +118,14 @@ class Plugins:
     def driver(self, name: str) -> RegisteredDriver:
         """The driver of that name or alias.
 
-        Raises ConfigurationError: naming the installed ones, and broken plug-ins.
+        Raises ConfigurationError: naming the installed ones, and broken plug-ins; or if what
+        the driver needs is not installed.
         """
         found = self._drivers.find(name)
         if found is None:
             raise ConfigurationError(self._told(f"storage: {self._drivers.unknown(name)}"))
+        if found.problem:
+            raise ConfigurationError(f"storage.{name}: this driver {found.problem}")
         return found
 
     @property
@@ -144,7 +149,7 @@ class Plugins:
             raise ConfigurationError(told)
         return found
 
-    def _driver_taker(self, plugin: str) -> hookspecs.RegisterDriver:
+    def _driver_taker(self, plugin: str, distribution: str) -> hookspecs.RegisterDriver:
         def register(
             name: str,
             open_driver: OpenDriver[OptionsT],
@@ -152,8 +157,12 @@ class Plugins:
             /,
             *,
             aliases: Sequence[str] = (),
+            needs: Sequence[str] = (),
         ) -> None:
-            self._drivers.add(RegisteredDriver(name, open_driver, options, plugin, tuple(aliases)))
+            problem = absent(needs, distribution, name)
+            self._drivers.add(
+                RegisteredDriver(name, open_driver, options, plugin, tuple(aliases), problem)
+            )
 
         return register
 
@@ -217,6 +226,10 @@ def _load(plugins: Plugins, point: EntryPoint, disabled: Collection[str]) -> Non
         return
     try:
         module: ModuleType = point.load()
+    except ModuleNotFoundError as error:
+        reason = told_missing(error.name or "a module", distribution, point.name)
+        plugins.refuse(point.name, distribution, version, reason)
+        return
     except Exception as error:  # a stranger's module: whatever it raises is its problem
         reason = f"import failed: {type(error).__name__}: {error}"
         plugins.refuse(point.name, distribution, version, reason)
