@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from entrepot.server.cli import configuration, plugins, serve
+from entrepot.server.cli import configuration, drivers, plugins, serve
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,8 +17,8 @@ app = typer.Typer(
 )
 app.command()(serve.serve)
 app.add_typer(configuration.app, name="config")
-app.command(name="plugins")(plugins.list_plugins)
-app.command(name="drivers")(plugins.list_drivers)
+app.add_typer(drivers.app, name="drivers")
+app.add_typer(plugins.app, name="plugins")
 
 
 def _version(wanted: bool) -> None:

@@ -1,0 +1,165 @@
+"""`entrepot drivers check`: the live probe, told check by check."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from entrepot.core.errors import UnavailableError
+from entrepot.core.probe import Finding, HungError, Report, probe
+from entrepot.server.cli.opening import Store, StoreOfConfiguration, store_of
+from entrepot.server.cli.reporting import reported, tell
+from entrepot.server.cli.tables import console
+
+_WIDTHS = (25, 8)  # of the columns for the check and its result
+_COLOURS = {"ok": "green", "failed": "bold red", "limited": "yellow", "none": "dim"}
+_BLOCKED = 30.0  # seconds past all bounds, after which the event loop itself must be blocked
+
+
+def check(
+    config: StoreOfConfiguration = None,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, help="The longest that opening, or one check, may take.")
+    ] = 30.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Prove the driver contract against the live store of a configuration.
+
+    Writes some 50 MiB below a folder of its own at the top of the store, entrepot-check-*, and
+    removes them again; what a registry keeps there is not touched. Exits with 1 if a promise
+    is broken, and with 0 if all hold; a limitation that the driver owns up to is shown only.
+    """
+    with reported():
+        store = store_of(config)
+        progress = _Progress(store.name, seconds, as_json=as_json)
+        report = _run(store, seconds, progress)
+    progress.end(report)
+    sys.stdout.flush()
+    if report.hung:  # whatever still runs would keep this process from ending
+        os._exit(1)
+    raise typer.Exit(0 if report.kept else 1)
+
+
+def _run(store: Store, seconds: float, progress: _Progress) -> Report:
+    runner = asyncio.Runner()
+    try:
+        report = runner.run(_probe(store, seconds, progress))
+    except TimeoutError:
+        raise UnavailableError("", f"{store.name}: does not open within {seconds:g} s") from None
+    except HungError:
+        tell("error", [f"{store.name}: hangs while it opens, and cannot be cancelled"])
+        os._exit(1)
+    except (KeyboardInterrupt, asyncio.CancelledError) as interruption:
+        progress.end(None)
+        raise typer.Exit(130 if isinstance(interruption, KeyboardInterrupt) else 143) from None
+    finally:
+        progress.stop()
+    if not report.hung:
+        runner.close()
+    return report
+
+
+async def _probe(store: Store, seconds: float, progress: _Progress) -> Report:
+    task = asyncio.current_task()
+    assert task is not None
+    with suppress(NotImplementedError, ValueError):  # Windows, or not the main thread
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    with progress.shown():
+        return await probe(store.opening, seconds=seconds, begun=progress.begun, told=progress.told)
+
+
+class _Progress:
+    """Rows as they come, and a watch that the event loop goes on at all."""
+
+    def __init__(self, name: str, seconds: float, *, as_json: bool) -> None:
+        self._name = name
+        self._as_json = as_json
+        self._bound = 2 * seconds + _BLOCKED
+        self._findings: list[Finding] = []
+        self._console = console()
+        self._status = Console(stderr=True).status("opening")
+        self._watch: threading.Timer | None = None
+
+    @contextmanager
+    def shown(self) -> Generator[None, None, None]:
+        self.begun("opening")
+        if not self._as_json:
+            self._row("check", "result", "what was seen")
+        with self._status:
+            yield
+
+    def begun(self, check: str) -> None:
+        self._status.update(f"{self._name}: {check}")
+        self.stop()
+        self._watch = threading.Timer(self._bound, self._give_up, [check])
+        self._watch.daemon = True
+        self._watch.start()
+
+    def told(self, finding: Finding) -> None:
+        self._findings.append(finding)
+        if not self._as_json:
+            self._row(finding.check, finding.result, finding.detail)
+
+    def stop(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+
+    def end(self, report: Report | None) -> None:
+        """The verdict; None: interrupted."""
+        if self._as_json:
+            typer.echo(json.dumps(self._document(report), indent=2))
+        elif report is None:
+            tell("error", ["interrupted; not everything was checked"])
+        else:
+            self._console.print(f"\n{self._verdict(report)}", soft_wrap=True, markup=False)
+
+    def _verdict(self, report: Report) -> str:
+        counts = dict.fromkeys(_COLOURS, 0)
+        for finding in report.findings:
+            counts[finding.result] += 1
+        if not report.kept:
+            return f"{self._name}: {counts['failed']} promises are broken; do not use it like this"
+        limited = f", {counts['limited']} limited" if counts["limited"] else ""
+        return f"{self._name}: every promise is kept ({counts['ok']} ok{limited})"
+
+    def _document(self, report: Report | None) -> dict[str, object]:
+        return {
+            "driver": self._name,
+            "kept": report is not None and report.kept,
+            "interrupted": report is None,
+            "checks": [
+                {
+                    "check": finding.check,
+                    "result": finding.result,
+                    "detail": finding.detail,
+                    "figures": dict(finding.figures),
+                }
+                for finding in self._findings
+            ],
+        }
+
+    def _row(self, check: str, result: str, detail: str) -> None:
+        grid = Table.grid(padding=(0, 1))
+        for width in _WIDTHS:
+            grid.add_column(width=width)
+        grid.add_column(overflow="fold")
+        grid.add_row(check, f"[{_COLOURS.get(result, 'bold')}]{result}[/]", detail)
+        self._console.print(grid)
+
+    def _give_up(self, check: str) -> None:
+        """Called in another thread: this one's event loop has not turned for too long."""
+        reason = f"{self._name}: {check}: the driver blocks the event loop; nothing can be removed"
+        sys.stderr.write(f"\nerror: {reason}\n")
+        sys.stderr.flush()
+        os._exit(1)
