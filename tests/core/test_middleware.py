@@ -6,6 +6,7 @@ import inspect
 import types
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,12 @@ class Options(MiddlewareOptions):
 @asynccontextmanager
 async def open_nothing(_: Options, driver: Driver) -> AsyncGenerator[Driver, None]:
     yield WrappingDriver(driver)
+
+
+@asynccontextmanager
+async def open_wrapped(options: FilesystemOptions) -> AsyncGenerator[Driver, None]:
+    async with open_filesystem(options) as driver:
+        yield WrappingDriver(driver)
 
 
 def plugin(*names: str, aliases: tuple[str, ...] = ()) -> object:
@@ -138,9 +145,4 @@ class TestWrappedInMemory(DriverSuite):
 class TestWrappedFilesystem(DriverSuite):
     @pytest.fixture
     def open_driver(self, tmp_path: Path) -> Opening:
-        @asynccontextmanager
-        async def opening() -> AsyncGenerator[Driver, None]:
-            async with open_filesystem(FilesystemOptions(rootdirectory=str(tmp_path))) as driver:
-                yield WrappingDriver(driver)
-
-        return opening
+        return partial(open_wrapped, FilesystemOptions(rootdirectory=str(tmp_path)))

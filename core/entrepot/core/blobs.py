@@ -48,15 +48,11 @@ class Blobs:
 
         Raises BlobUnknownError.
         """
-        stored = await self._stored(digest)
-        try:
-            entry = await self._driver.stat(layout.blob(stored))
-        except NotFoundError:
-            raise _unknown(self._name, digest) from None
-        return Blob(digest, stored, entry.size, None)
+        return await self._existing(digest, await self._stored(digest))
 
-    async def get(self, digest: Digest) -> Blob:
-        """The blob to be sent: its link is looked for, small content may be at hand.
+    async def look(self, digest: Digest) -> Blob:
+        """The blob to be sent, before any of it is read: its link is looked for, and its
+        bytes unless they are in memory.
 
         Raises BlobUnknownError.
         """
@@ -64,15 +60,29 @@ class Blobs:
         content = self._cache.get(stored.hex)
         if content is not None:
             return Blob(digest, stored, len(content), content)
-        blob = await self.find(digest)
-        if blob.size > self._cache.largest:
+        return await self._existing(digest, stored)
+
+    async def load(self, blob: Blob) -> Blob:
+        """The same blob, with the content of a small one.
+
+        Raises BlobUnknownError: if it was deleted meanwhile.
+        """
+        if blob.content is not None or blob.size > self._cache.largest:
             return blob
+        key = layout.blob(blob.stored)
         try:
-            content = await gather(self._driver, layout.blob(stored), self._cache.largest)
+            content = await gather(self._driver, key, self._cache.largest)
         except NotFoundError:
-            raise _unknown(self._name, digest) from None
-        self._cache.put(stored.hex, content, len(content))
-        return Blob(digest, stored, len(content), content)
+            raise _unknown(self._name, blob.digest) from None
+        self._cache.put(blob.stored.hex, content, len(content))
+        return Blob(blob.digest, blob.stored, len(content), content)
+
+    async def get(self, digest: Digest) -> Blob:
+        """The blob to be streamed, with its content if it is small.
+
+        Raises BlobUnknownError.
+        """
+        return await self.load(await self.look(digest))
 
     def read(self, blob: Blob, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         """Stream bytes [start, stop)."""
@@ -120,6 +130,13 @@ class Blobs:
         """
         await self._stored(digest)
         await self._driver.delete([layout.layer_link(self._name, digest)])
+
+    async def _existing(self, digest: Digest, stored: Digest) -> Blob:
+        try:
+            entry = await self._driver.stat(layout.blob(stored))
+        except NotFoundError:
+            raise _unknown(self._name, digest) from None
+        return Blob(digest, stored, entry.size, None)
 
     async def _stored(self, digest: Digest) -> Digest:
         stored = await read_link(self._driver, layout.layer_link(self._name, digest))

@@ -17,6 +17,7 @@ from entrepot.core.guard import GuardedDriver
 from entrepot.core.manifest import Manifest
 from entrepot.core.manifests import Manifests
 from entrepot.core.names import RepositoryName
+from entrepot.core.redirects import Redirects
 from entrepot.core.referrers import Referrers
 from entrepot.core.tags import Tags
 from entrepot.core.threads import Threads
@@ -30,6 +31,7 @@ class Rules:
     """What the configuration says of content. Sizes are bytes; `tag_lookups` are at a time."""
 
     delete: bool = False
+    redirect: bool = True
     verify_references: bool = True
     tag_lookups: int = WIDTH
     urls_allow: tuple[re.Pattern[str], ...] = ()
@@ -48,11 +50,13 @@ class Registry:
     threads: Threads
     manifests: ContentCache[Manifest] = field(init=False)
     blobs: ContentCache[bytes] = field(init=False)
+    redirects: Redirects = field(init=False)
 
     def __post_init__(self) -> None:
         rules = self.rules
         object.__setattr__(self, "manifests", ContentCache(rules.manifest_cache, 4 * MIB))
         object.__setattr__(self, "blobs", ContentCache(rules.blob_cache, rules.largest_cached_blob))
+        object.__setattr__(self, "redirects", Redirects(self.driver, enabled=rules.redirect))
 
     def repository(self, name: RepositoryName) -> Repository:
         """Makes no request; the repository may not exist yet."""

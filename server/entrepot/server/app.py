@@ -13,6 +13,7 @@ from entrepot.core.concurrency import WIDTH
 from entrepot.core.configuration import Configuration, driver_options, load
 from entrepot.core.driver import Driver
 from entrepot.core.errors import StorageError
+from entrepot.core.layers import layers, wrapped
 from entrepot.core.plugins import Plugins, disabled_by, load_plugins
 from entrepot.core.registry import Rules, open_registry
 from entrepot.server.application import Api
@@ -30,8 +31,9 @@ def create_app(
 
     Without a configuration, it is loaded as `entrepot serve` does: from the file that
     REGISTRY_CONFIGURATION_PATH names, if any, and from `REGISTRY_*` variables. The storage
-    driver is opened in the application's lifespan. Mounted in another application, whose
-    server runs only the outer lifespan, enter `app.router.lifespan_context(app)` there.
+    driver, and what `middleware.storage` puts around it, are opened in the application's
+    lifespan. Mounted in another application, whose server runs only the outer lifespan, enter
+    `app.router.lifespan_context(app)` there.
 
     Raises ConfigurationError: with every mistake of the configuration.
     """
@@ -39,16 +41,23 @@ def create_app(
         plugins = load_plugins(disabled_by(os.environ))
     if configuration is None:
         path = os.environ.get(CONFIGURATION_PATH)
-        configuration = load(path, os.environ, drivers=plugins.driver_options).configuration
+        configuration = load(
+            path,
+            os.environ,
+            drivers=plugins.driver_options,
+            middlewares=plugins.storage_middleware_options,
+        ).configuration
     storage = configuration.storage
     registered = plugins.driver(storage.driver)
     options = driver_options(storage, registered.options)
+    around = layers(configuration, plugins)
     api = Api(_urls(configuration), _limits(configuration), configuration.http.headers)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None, None]:
         async with (
-            _named(registered.open_driver(options), storage.driver) as driver,
+            _named(registered.open_driver(options), storage.driver) as within,
+            wrapped(within, around) as driver,
             open_registry(driver, _rules(configuration), storage.driver) as registry,
         ):
             api.registry = registry
@@ -92,6 +101,7 @@ def _rules(configuration: Configuration) -> Rules:
     urls = validation.manifests.urls
     return Rules(
         delete=configuration.storage.delete.enabled,
+        redirect=not configuration.storage.redirect.disable,
         verify_references=not validation.disabled,
         tag_lookups=configuration.storage.tag.concurrencylimit or WIDTH,
         urls_allow=tuple(re.compile(pattern) for pattern in urls.allow),

@@ -44,7 +44,6 @@ MISSING = {
         "health.tcp",
         "middleware.registry",
         "middleware.repository",
-        "middleware.storage",
     ],
     "everything-3": [
         "auth",

@@ -36,7 +36,6 @@ ASKED = {
     "health.tcp": "health: {tcp: [{addr: 'a:1'}]}",
     "middleware.registry": "middleware: {registry: [{name: a}]}",
     "middleware.repository": "middleware: {repository: [{name: a}]}",
-    "middleware.storage": "middleware: {storage: [{name: redirect, options: {baseurl: x}}]}",
     "policy.repository.classes": "policy: {repository: {classes: [image]}}",
     "validation.manifests.indexes.platforms": (
         "validation: {manifests: {indexes: {platforms: none}}}"
@@ -74,7 +73,7 @@ def test_asking_for_what_is_not_there(refused: Refuse, path: str) -> None:
         "storage: {inmemory: , maintenance: {readonly: {enabled: no}}}",
         "storage: {inmemory: , redirect: {disable: true}}",
         "health: {storagedriver: {enabled: false, interval: 10s}}",
-        "middleware: {storage: [{name: redirect, disabled: true}]}",
+        "middleware: {storage: [{name: redirect, options: {baseurl: 'http://a'}}]}",
         "policy: {repository: {classes: []}}",
         "validation: {disabled: true, manifests: {indexes: {platforms: all}}}",
     ],

@@ -17,6 +17,7 @@ from entrepot.core.configuration.model_log import Log
 from entrepot.core.configuration.model_services import Health, Notifications, Proxy, Redis
 from entrepot.core.configuration.model_storage import Storage
 from entrepot.core.configuration.options import driver_options, plugged_options
+from entrepot.core.configuration.plugged import storage_middlewares
 from entrepot.core.configuration.showing import shown
 
 __all__ = [
@@ -43,4 +44,5 @@ __all__ = [
     "plugged_options",
     "schema",
     "shown",
+    "storage_middlewares",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
 
@@ -15,7 +15,7 @@ from entrepot.core.configuration.mistakes import line, translated
 from entrepot.core.configuration.model import Auth, Configuration
 from entrepot.core.configuration.model_storage import Storage
 from entrepot.core.configuration.noting import noted
-from entrepot.core.configuration.options import plugged_options
+from entrepot.core.configuration.plugged import plugged_mistakes
 from entrepot.core.configuration.shape import Known, Models, fields
 from entrepot.core.configuration.showing import origins
 from entrepot.core.configuration.tree import Table, Tree, is_null, planted, step
@@ -34,13 +34,15 @@ def load(
     environ: Mapping[str, str],
     *,
     drivers: Models | None = None,
+    middlewares: Models | None = None,
 ) -> Loaded:
     """Read a file, put the environment over it and check all of it.
 
     Without a path, REGISTRY_CONFIGURATION_PATH names the file; without that there is none,
     and the registry stores under ./registry-data and listens on 127.0.0.1:5000. `drivers`
     are the options models of the installed drivers by name: with them, variables find keys
-    that contain `_`, and the driver's section is checked with the rest.
+    that contain `_`, and the driver's section is checked with the rest. `middlewares` are
+    those of the installed storage middlewares, whose options are then checked, too.
 
     Raises ConfigurationError: with every mistake, each in one line with its path.
     """
@@ -53,7 +55,7 @@ def load(
     if not source:
         _fill_in(tree)
     notes.extend(modernise(tree))
-    configuration, mistakes = _checked(tree, drivers or {})
+    configuration, mistakes = _checked(tree, drivers or {}, middlewares or {})
     if mistakes := [*overriding.mistakes, *mistakes]:
         raise ConfigurationError(*mistakes)
     notes.extend(noted(configuration, tree))
@@ -101,7 +103,7 @@ def _drivers_in(storage: Table) -> list[str]:
     return [key for key in storage if key not in fields(Storage)]
 
 
-def _checked(tree: Table, drivers: Models) -> tuple[Configuration, list[str]]:
+def _checked(tree: Table, drivers: Models, middlewares: Models) -> tuple[Configuration, list[str]]:
     """The configuration of a tree, as far as it has one, and all mistakes in it."""
     mistakes = list(_choice_mistakes(tree))
     if is_null(tree.get("version")):
@@ -113,19 +115,8 @@ def _checked(tree: Table, drivers: Models) -> tuple[Configuration, list[str]]:
         broken = {details["loc"][0] for details in error.errors() if details["loc"]}
         kept = {key: value for key, value in tree.items() if key not in broken}
         sound = Configuration.model_validate(kept)
-    return sound, [*mistakes, *_driver_mistakes(sound, drivers), *refused(sound, tree)]
-
-
-def _driver_mistakes(configuration: Configuration, drivers: Models) -> Sequence[str]:
-    options = drivers.get(configuration.storage.driver)
-    if options is None:
-        return ()
-    storage = configuration.storage
-    try:
-        plugged_options(storage.written, options, ("storage", storage.driver))
-    except ConfigurationError as error:
-        return error.mistakes
-    return ()
+    mistakes.extend(plugged_mistakes(sound, drivers, middlewares))
+    return sound, [*mistakes, *refused(sound, tree)]
 
 
 def _choice_mistakes(tree: Table) -> Iterator[str]:

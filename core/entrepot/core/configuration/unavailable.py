@@ -94,11 +94,6 @@ ROWS = (
         "set `disabled: true` in each",
     ),
     Row(
-        "middleware.storage",
-        lambda it: any(not one.disabled for one in it.middleware.storage),
-        "set `disabled: true` in each",
-    ),
-    Row(
         "policy.repository.classes",
         lambda it: bool(it.policy.repository.classes),
         "remove the list",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from starlette.responses import Response
 
 from entrepot.core.blobs import Blob
@@ -13,6 +15,7 @@ from entrepot.server.conditions import matches, still_valid
 from entrepot.server.sending import PartsResponse, StreamResponse
 
 _TYPE = "application/octet-stream"
+_IN_URLS = ":/?#[]@!$&'()*+,;=%~"  # anything else has no place in a header
 
 
 async def head(call: Call) -> Response:
@@ -26,10 +29,15 @@ async def head(call: Call) -> Response:
 
 async def get(call: Call) -> Response:
     digest = Digest.parse(call.reference)
-    blob = await call.repository.blobs.get(digest)
+    blob = await call.repository.blobs.look(digest)
     headers = _headers(digest)
     if matches(call.headers.get("if-none-match"), str(digest)):
         return Response(status_code=304, headers=headers)
+    if blob.content is None:
+        url = await call.registry.redirects.find(blob.stored)
+        if url is not None:
+            return _redirect(url, digest)
+        blob = await call.repository.blobs.load(blob)
     wanted = call.headers.get("range")
     if wanted is not None and still_valid(call.headers.get("if-range"), str(digest)):
         return _partial(call, blob, headers, wanted)
@@ -51,6 +59,18 @@ def _headers(digest: Digest) -> dict[str, str]:
         "Accept-Ranges": "bytes",
         "Cache-Control": "max-age=31536000",
     }
+
+
+def _redirect(url: str, digest: Digest) -> Response:
+    """Sends a client to the backend, with whatever range it wants of it.
+
+    Nothing says that this may be kept: the URL ends, and may be for this client alone.
+    Source: RFC 9110 section 15.4.8.
+    """
+    location = quote(url, safe=_IN_URLS)
+    return Response(
+        status_code=307, headers={"Location": location, "Docker-Content-Digest": str(digest)}
+    )
 
 
 def _whole(call: Call, blob: Blob, headers: dict[str, str]) -> Response:
