@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import signal
-import sys
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from entrepot.core.errors import UnavailableError
-from entrepot.core.probe import Finding, HungError, Report, probe
+from entrepot.core.probe import Finding, Report, probe
+from entrepot.server.cli.interrupting import leave, run
 from entrepot.server.cli.opening import Store, StoreOfConfiguration, store_of
 from entrepot.server.cli.reporting import reported, tell
 from entrepot.server.cli.tables import console
@@ -43,38 +40,19 @@ def check(
     with reported():
         store = store_of(config)
         progress = _Progress(store.name, seconds, as_json=as_json)
-        report = _run(store, seconds, progress)
+        try:
+            report = run(
+                _probe(store, seconds, progress), store.name, seconds, lambda: progress.end(None)
+            )
+        finally:
+            progress.stop()
     progress.end(report)
-    sys.stdout.flush()
-    if report.hung:  # whatever still runs would keep this process from ending
-        os._exit(1)
+    if report.hung:
+        leave(1)
     raise typer.Exit(0 if report.kept else 1)
 
 
-def _run(store: Store, seconds: float, progress: _Progress) -> Report:
-    runner = asyncio.Runner()
-    try:
-        report = runner.run(_probe(store, seconds, progress))
-    except TimeoutError:
-        raise UnavailableError("", f"{store.name}: does not open within {seconds:g} s") from None
-    except HungError:
-        tell("error", [f"{store.name}: hangs while it opens, and cannot be cancelled"])
-        os._exit(1)
-    except (KeyboardInterrupt, asyncio.CancelledError) as interruption:
-        progress.end(None)
-        raise typer.Exit(130 if isinstance(interruption, KeyboardInterrupt) else 143) from None
-    finally:
-        progress.stop()
-    if not report.hung:
-        runner.close()
-    return report
-
-
 async def _probe(store: Store, seconds: float, progress: _Progress) -> Report:
-    task = asyncio.current_task()
-    assert task is not None
-    with suppress(NotImplementedError, ValueError):  # Windows, or not the main thread
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with progress.shown():
         return await probe(store.opening, seconds=seconds, begun=progress.begun, told=progress.told)
 
@@ -154,12 +132,11 @@ class _Progress:
         for width in _WIDTHS:
             grid.add_column(width=width)
         grid.add_column(overflow="fold")
-        grid.add_row(check, f"[{_COLOURS.get(result, 'bold')}]{result}[/]", detail)
+        grid.add_row(check, f"[{_COLOURS.get(result, 'bold')}]{result}[/]", escape(detail))
         self._console.print(grid)
 
     def _give_up(self, check: str) -> None:
         """Called in another thread: this one's event loop has not turned for too long."""
         reason = f"{self._name}: {check}: the driver blocks the event loop; nothing can be removed"
-        sys.stderr.write(f"\nerror: {reason}\n")
-        sys.stderr.flush()
-        os._exit(1)
+        tell("error", [reason])
+        leave(1)

@@ -8,11 +8,14 @@ import typer
 from rich.markup import escape
 
 from entrepot.core.plugins import disabled_by, load_plugins
-from entrepot.server.cli import driver_check
+from entrepot.server.cli import driver_bench, driver_check, driver_parameters
 from entrepot.server.cli.tables import show, table
 
 app = typer.Typer(help="List, describe, check and measure storage drivers.")
+app.command(name="parameters")(driver_parameters.show_parameters)
 app.command()(driver_check.check)
+app.command()(driver_bench.bench)
+app.command()(driver_parameters.document)
 
 
 @app.callback(invoke_without_command=True)
