@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from tests.real.backends import Backend, open_backend
 from tests.real.programs import environment, require_tool
 from tests.real.registry import Registry
 from tests.real.servers import (
@@ -99,10 +100,19 @@ def entrepot_server(start_server: Callable[..., Server]) -> StartEntrepot:
 def distribution(start_server: Callable[..., Server]) -> StartDistribution:
     """Starts Distribution; it runs until the module's last test is done."""
 
-    def start(version: str, root: Path | None = None) -> Server:
-        return start_server([distribution_program(version)], None, root)
+    def start(
+        version: str, root: Path | None = None, config: Mapping[str, object] | None = None
+    ) -> Server:
+        return start_server([distribution_program(version)], config, root)
 
     return start
+
+
+@pytest.fixture(scope="module")
+def backend(request: pytest.FixtureRequest) -> Generator[Backend, None, None]:
+    """A new bucket on the backend that the module's parameter names."""
+    with open_backend(request.param) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")

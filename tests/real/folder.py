@@ -1,4 +1,4 @@
-"""One storage folder under two servers at the same time."""
+"""One storage under two servers at the same time."""
 
 import hashlib
 import tempfile
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.real.backends import Backend
 from tests.real.clients import COPIERS
 from tests.real.programs import environment
 from tests.real.registry import Registry
@@ -20,7 +21,7 @@ SIDES = ["ours", "theirs"]
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """One storage folder under our server and under a Distribution at the same time."""
+    """One storage under our server and under a Distribution at the same time."""
 
     version: str
     root: Path
@@ -29,12 +30,12 @@ class Folder:
 
     @property
     def ours(self) -> Registry:
-        """The folder through our server."""
+        """The storage through our server."""
         return self.sides["ours"]
 
     @property
     def theirs(self) -> Registry:
-        """The folder through Distribution."""
+        """The storage through Distribution."""
         return self.sides["theirs"]
 
     def other(self, side: str) -> Registry:
@@ -49,8 +50,8 @@ class Folder:
             COPIERS["skopeo"].push(image, f"{address}/{repository}:{tag}", env)
 
     def collect(self, *flags: str) -> str:
-        """Run Distribution's garbage collector over the folder."""
-        return garbage_collect(self.version, self.root, *flags)
+        """Run Distribution's garbage collector over the storage."""
+        return garbage_collect(self.version, self.servers["theirs"], *flags)
 
     def collect_offline(self, *flags: str) -> str:
         """The same while no server runs, as Distribution asks for."""
@@ -64,11 +65,15 @@ class Folder:
 
 @contextmanager
 def shared_folder(
-    version: str, entrepot_server: StartEntrepot, distribution: StartDistribution
+    version: str,
+    entrepot_server: StartEntrepot,
+    distribution: StartDistribution,
+    backend: Backend | None = None,
 ) -> Generator[Folder, None, None]:
-    """A fresh folder under both servers, which are stopped at the end of the block."""
-    ours = entrepot_server()
-    theirs = distribution(version, ours.root)
+    """A fresh folder, or a backend, under both servers, which are stopped at the block's end."""
+    config = backend.configuration if backend else None
+    ours = entrepot_server(config)
+    theirs = distribution(version, ours.root, config)
     with Registry(ours.url) as left, Registry(theirs.url) as right:
         sides = {"ours": left, "theirs": right}
         yield Folder(version, ours.root, sides, {"ours": ours, "theirs": theirs})

@@ -145,9 +145,14 @@ class StartEntrepot(Protocol):
 
 
 class StartDistribution(Protocol):
-    """Starts Distribution `2` or `3`, over a given folder or one of its own."""
+    """Starts Distribution `2` or `3`, over a given folder or one of its own, or as configured."""
 
-    def __call__(self, version: str, root: Path | None = None) -> Server: ...
+    def __call__(
+        self,
+        version: str,
+        root: Path | None = None,
+        config: Mapping[str, object] | None = None,
+    ) -> Server: ...
 
 
 def answers(url: str) -> bool:
@@ -183,8 +188,8 @@ def default_config(root: Path, address: str) -> dict[str, object]:
     }
 
 
-def garbage_collect(version: str, server_root: Path, *flags: str) -> str:
-    """Run Distribution's own collector over a folder; returns what it said."""
-    config = server_root.parent / "collect.yml"
-    config.write_text(json.dumps(default_config(server_root, "127.0.0.1:0")))
+def garbage_collect(version: str, server: Server, *flags: str) -> str:
+    """Run Distribution's own collector over a server's storage; returns what it said."""
+    config = server.folder / "collect.yml"
+    config.write_text(json.dumps(server.config))
     return run(distribution_program(version), "garbage-collect", *flags, config)

@@ -1,25 +1,37 @@
-"""Our server and Distribution's take turns over one folder, and neither notices."""
+"""Our server and Distribution's take turns over one storage, and neither notices."""
 
 import hashlib
 from collections.abc import Callable, Generator
 
 import httpx2
 import pytest
+from tests.real.backends import open_backend
 from tests.real.folder import SIDES, Folder, content, shared_folder
 from tests.real.servers import StartDistribution, StartEntrepot
 from tests.tools.images import Image
 
 IMAGES = ["single", "twelve", "multi", "docker", "docker-list", "zstd", "many"]
+SHARED = [
+    ("2", "filesystem"),
+    ("3", "filesystem"),
+    ("2", "s3"),
+    ("3", "s3"),
+    ("3", "azure"),
+]
 
 
-@pytest.fixture(scope="module", params=["2", "3"])
+@pytest.fixture(scope="module", params=SHARED, ids=" on ".join)
 def folder(
     request: pytest.FixtureRequest,
     entrepot_server: StartEntrepot,
     distribution: StartDistribution,
 ) -> Generator[Folder, None, None]:
-    """The shared folder, for each Distribution."""
-    with shared_folder(request.param, entrepot_server, distribution) as shared:
+    """The shared storage, for each Distribution."""
+    version, storage = request.param
+    with (
+        open_backend(storage) as backend,
+        shared_folder(version, entrepot_server, distribution, backend) as shared,
+    ):
         yield shared
 
 
