@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,14 +17,14 @@ from entrepot.drivers.inmemory import InMemoryDriver, Store
 class TestFilesystem(DriverSuite):
     @pytest.fixture
     def open_driver(self, tmp_path: Path) -> Opening:
-        return lambda: open_filesystem(FilesystemOptions(rootdirectory=str(tmp_path)))
+        return partial(open_filesystem, FilesystemOptions(rootdirectory=str(tmp_path)))
 
 
 class TestFilesystemWithoutFsync(DriverSuite):
     @pytest.fixture
     def open_driver(self, tmp_path: Path) -> Opening:
         options = FilesystemOptions(rootdirectory=str(tmp_path), fsync=False)
-        return lambda: open_filesystem(options)
+        return partial(open_filesystem, options)
 
 
 class TestInMemory(DriverSuite):

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import nullcontext
+from itertools import count
+from pathlib import Path
 
 from entrepot.core.driver import Entry
-from entrepot.core.errors import ExistsError, NotFoundError, UnavailableError
+from entrepot.core.errors import DeleteError, ExistsError, NotFoundError, UnavailableError
+from entrepot.core.testing import Opening
+from entrepot.core.testing.material import LARGE
 
 from .dictionary import MIB, DictionaryDriver, Stored
 
@@ -19,6 +25,14 @@ async def once(content: bytes) -> AsyncGenerator[bytes, None]:
 
 class BrokenDriver(DictionaryDriver):
     """Keeps `super()` of all the others a correct driver."""
+
+    patience = 1.5  # seconds in which a test of it that hangs is ended
+
+    @classmethod
+    def opening(cls, _folder: Path) -> Opening:
+        """Opens drivers of this kind over one store; the folder is for those that need a disk."""
+        store: dict[str, Stored] = {}
+        return lambda: nullcontext(cls(store))
 
 
 # -- stat and read ----------------------------------------------------------------------
@@ -41,6 +55,20 @@ class StatFindsFolders(BrokenDriver):
         if any(other.startswith(f"{key}/") for other in self.store):
             return Entry(key, 0, time.time())
         return await super().stat(key)
+
+
+class ModifiedIsTheInstancesTime(BrokenDriver):
+    instances = count()
+
+    def __init__(self, store: dict[str, Stored]) -> None:
+        super().__init__(store)
+        self.behind = 60.0 * (next(self.instances) % 2)
+
+    async def write(self, key: str, chunks: AsyncIterator[bytes], *, create: bool = False) -> Entry:
+        await super().write(key, chunks, create=create)
+        written = self.store[key]
+        self.store[key] = Stored(written.content, written.modified - self.behind)
+        return self.entry(key)
 
 
 class ReadIncludesStop(BrokenDriver):
@@ -123,6 +151,16 @@ class ReadsShareAPosition(BrokenDriver):
             yield chunk
 
 
+class ReadsOfLargeObjectsShareAPosition(ReadsShareAPosition):
+    async def read(
+        self, key: str, start: int = 0, stop: int | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        large = len(self.find(key).content) > 2 * LARGE
+        reading = super().read if large else super(ReadsShareAPosition, self).read
+        async for chunk in reading(key, start, stop):
+            yield chunk
+
+
 # -- write ------------------------------------------------------------------------------
 
 
@@ -175,6 +213,14 @@ class WriteKeepsALongerEnd(BrokenDriver):
         content = b"".join([chunk async for chunk in chunks])
         if not create and key in self.store:
             content += self.store[key].content[len(content) :]
+        return await super().write(key, once(content), create=create)
+
+
+class WriteKeepsOldPartsOfALargeObject(WriteKeepsALongerEnd):
+    async def write(self, key: str, chunks: AsyncIterator[bytes], *, create: bool = False) -> Entry:
+        content = b"".join([chunk async for chunk in chunks])
+        if len(content) < 5 * MIB:
+            return await super(WriteKeepsALongerEnd, self).write(key, once(content), create=create)
         return await super().write(key, once(content), create=create)
 
 
@@ -242,3 +288,18 @@ class DeleteTakesFolders(BrokenDriver):
 class DeleteSendsOnePage(BrokenDriver):
     async def delete(self, keys: Sequence[str]) -> None:
         await super().delete(keys[:1000])
+
+
+class DeleteTakesAPattern(BrokenDriver):
+    async def delete(self, keys: Sequence[str]) -> None:
+        for pattern in keys:
+            for key in [key for key in self.store if re.fullmatch(pattern, key)]:
+                del self.store[key]
+
+
+class DeleteRefusesBelowAnObject(BrokenDriver):
+    async def delete(self, keys: Sequence[str]) -> None:
+        await super().delete(keys)
+        below = [key for key in keys if any(key.startswith(f"{other}/") for other in self.store)]
+        if below:
+            raise DeleteError({key: UnavailableError(key, "not a directory") for key in below})

@@ -15,6 +15,7 @@ PLANTED = {
         stat_tells_when_it_was_written stat_and_scan_agree write_gives_the_entry
     """,
     "StatFindsFolders": "stat_of_a_folder_is_missing",
+    "ModifiedIsTheInstancesTime": "modified_does_not_go_back_between_instances",
     "ReadIncludesStop": """
         read_range_in_the_middle read_range_at_the_beginning read_range_of_a_large_object
         reads_at_once_do_not_disturb_each_other
@@ -36,6 +37,7 @@ PLANTED = {
     "ReadsShareAPosition": """
         reads_at_once_do_not_disturb_each_other writes_and_reads_of_many_keys_at_once
     """,
+    "ReadsOfLargeObjectsShareAPosition": "reads_at_once_of_a_large_object",
     "WriteInPlace": """
         write_under_way_is_not_seen copy_missing_leaves_the_target
         copy_of_a_folder_is_missing copy_onto_itself move_missing_leaves_the_target
@@ -66,6 +68,7 @@ PLANTED = {
         write_over_existing_replaces_all_of_it copy_over_existing move_over_existing
         rewrite_is_seen_by_another_instance upload_commit_replaces
     """,
+    "WriteKeepsOldPartsOfALargeObject": "write_large_over_large_replaces_all_of_it",
     "WriteLeavesATemporaryObject": """
         write_broken_stream_leaves_nothing copy_missing_leaves_the_target
         copy_of_a_folder_is_missing create_broken_stream_leaves_nothing
@@ -104,6 +107,8 @@ PLANTED = {
     "DeleteTakesAPrefix": "delete_keeps_keys_that_begin_alike delete_of_a_folder_deletes_nothing",
     "DeleteTakesFolders": "delete_of_a_folder_deletes_nothing",
     "DeleteSendsOnePage": "delete_more_keys_than_one_request_takes scan_more_than_one_page",
+    "DeleteTakesAPattern": "delete_keeps_keys_that_a_pattern_finds",
+    "DeleteRefusesBelowAnObject": "delete_below_an_object_is_no_error",
     "ScanInOrderOfWriting": """
         scan_gives_keys_in_byte_order scan_upper_case_before_lower_case
         scan_while_keys_are_written_and_deleted write_every_kind_of_key
@@ -181,4 +186,35 @@ PLANTED = {
         upload_broken_first_append_keeps_a_true_prefix
         upload_cancelled_append_keeps_a_true_prefix
     """,
+    "ReadKeepsAConnectionWhenClosedEarly": """
+        read_closed_early_leaks_nothing
+        reads_closed_early_at_once_leak_nothing
+    """,
+    "ReadKeepsAConnectionWhenMissing": "read_of_missing_objects_leaks_nothing",
+    "ReadTakesAConnectionAtTheCall": "read_closed_before_its_first_step_leaks_nothing",
+    "ReadKeepsAConnectionWhenCancelled": "read_cancelled_leaks_nothing",
+    "WriteKeepsAConnectionWhenBroken": """
+        write_of_broken_streams_leaks_nothing
+        upload_of_broken_streams_leaks_nothing
+    """,
+    "WriteKeepsAConnectionWhenCancelled": "write_cancelled_leaks_nothing",
+    "AppendKeepsAConnectionWhenBroken": "upload_of_broken_streams_leaks_nothing",
+    "ScanKeepsAConnectionWhenClosedEarly": "scan_closed_early_leaks_nothing",
+    "ScanKeepsAConnectionWhenCancelled": "scan_cancelled_leaks_nothing",
+    "CopyIsSeenHalf": "copy_cancelled_leaves_the_target_whole",
+    "MoveDeletesFirst": "move_cancelled_keeps_the_content",
+    "CommitForgetsFirst": "upload_cancelled_commit_keeps_the_content",
+    "DeleteStaysLockedWhenCancelled": "delete_cancelled_can_be_repeated",
+    "MoveBelowAnObjectIsUnavailable": "move_missing_below_an_object",
+    "ScanTakesPrefixForAPattern": "scan_prefix_is_taken_to_the_letter",
+    "ScanStopsAfterFivePages": "scan_many_keys",
+    "UploadsAreFew": "uploads_at_once",
+    "CreateIsExclusiveInOneProcess": "create_by_two_processes_has_one_winner",
+    "ReadsAreRememberedInTheProcess": "write_is_seen_by_another_process",
+    "UploadIsHeldInTheProcess": """
+        upload_goes_on_in_another_process
+        upload_goes_on_after_a_process_was_killed
+    """,
+    "AppendReservesItsRoom": "upload_goes_on_after_a_process_was_killed",
+    "WriteHidesItsTemporaryObject": "write_of_a_killed_process_leaves_the_old_content",
 }

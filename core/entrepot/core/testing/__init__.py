@@ -12,11 +12,16 @@ pytest.register_assert_rewrite(
         f"entrepot.core.testing.{module}"
         for module in (
             "material",
+            "replica",
             "suite",
+            "suite_cancelling",
             "suite_committing",
             "suite_copying",
             "suite_creating",
             "suite_deleting",
+            "suite_huge",
+            "suite_leaking",
+            "suite_processes",
             "suite_reading",
             "suite_scanning",
             "suite_serving",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +17,7 @@ from entrepot.core.errors import NotFoundError
 MIB = 1024 * 1024
 LARGE = 12 * MIB + 5  # past the part size of the backends that write in parts
 SKEW = 600.0  # seconds that a backend's clock may differ; time zones differ by more
+TURNS = (0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233)  # of other tasks before a cancellation
 TOKEN = "a/_uploads/0b0e5d11-3a5c-4b6e-9d6e-6f0a4ac4f7aa"  # noqa: S105 - of an upload, no secret
 
 
@@ -85,6 +86,28 @@ async def cancel_midway(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def cancel_after(turns: int, coroutine: Coroutine[Any, Any, object]) -> None:
+    """Cancel a call once other tasks had so many turns; it may have come to its end by then."""
+    task = asyncio.ensure_future(coroutine)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+@asynccontextmanager
+async def within(seconds: float, meaning: str) -> AsyncGenerator[None, None]:
+    """Fails the test with `meaning` when its body hangs."""
+    try:
+        async with asyncio.timeout(seconds) as timeout:
+            yield
+    except TimeoutError:
+        if not timeout.expired():
+            raise
+        pytest.fail(f"not done after {seconds:g} seconds: {meaning}")
 
 
 async def put(driver: Driver, key: str, data: bytes = b"x", *, create: bool = False) -> None:

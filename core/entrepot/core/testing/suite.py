@@ -9,11 +9,15 @@ from typing import Any, ClassVar
 import pytest
 
 from entrepot.core.driver import Driver
-from entrepot.core.testing.material import keys
+from entrepot.core.testing.material import keys, within
+from entrepot.core.testing.suite_cancelling import Cancelling
 from entrepot.core.testing.suite_committing import Committing
 from entrepot.core.testing.suite_copying import Copying
 from entrepot.core.testing.suite_creating import Creating
 from entrepot.core.testing.suite_deleting import Deleting
+from entrepot.core.testing.suite_huge import Huge
+from entrepot.core.testing.suite_leaking import Leaking
+from entrepot.core.testing.suite_processes import Processes
 from entrepot.core.testing.suite_reading import Reading
 from entrepot.core.testing.suite_scanning import Scanning
 from entrepot.core.testing.suite_serving import Serving
@@ -26,7 +30,20 @@ Opening = Callable[[], AbstractAsyncContextManager[Driver]]
 
 
 class DriverSuite(
-    Reading, Writing, Creating, Deleting, Scanning, Copying, Uploading, Committing, Sharing, Serving
+    Reading,
+    Writing,
+    Creating,
+    Deleting,
+    Scanning,
+    Copying,
+    Uploading,
+    Committing,
+    Cancelling,
+    Leaking,
+    Sharing,
+    Processes,
+    Serving,
+    Huge,
 ):
     """Every behaviour of the driver contract, one test each.
 
@@ -102,7 +119,8 @@ class DriverSuite(
         if found:
             pytest.fail(f"the suite deletes all it finds, and the store holds {found[:5]}")
         yield
-        await driver.delete(await keys(driver))
-        left = await keys(driver)
+        async with within(self.patience, "the store cannot be emptied behind the test"):
+            await driver.delete(await keys(driver))
+            left = await keys(driver)
         if left:
             pytest.fail(f"deleted, but still listed: {left[:5]} ({len(left)} keys)")

@@ -120,6 +120,15 @@ class Copying:
         assert await get(driver, "b") == b"old"
         assert await keys(driver) == ["b"]
 
+    async def test_move_missing_below_an_object(self, driver: Driver) -> None:
+        await put(driver, "a", b"an object")
+
+        for method in (driver.move, driver.copy):
+            with pytest.raises(NotFoundError):
+                await method("a/b", "c")
+
+        assert await keys(driver) == ["a"]
+
     async def test_move_leaves_no_folder(self, driver: Driver) -> None:
         await put(driver, "a/b/c", b"content")
 

@@ -72,6 +72,23 @@ class Deleting:
 
         assert await keys(driver) == kept
 
+    async def test_delete_keeps_keys_that_a_pattern_finds(self, driver: Driver) -> None:
+        """`.` and `_` stand for themselves, and case counts."""
+        gone = ["x/a.c", "x/a_c", "y/_"]
+        kept = ["X/a.c", "x/a-c", "x/a.C", "x/a1c", "x/abc", "x/ac", "y/b"]
+        await put_all(driver, [*kept, *gone])
+
+        await driver.delete(gone)
+
+        assert await keys(driver) == kept
+
+    async def test_delete_below_an_object_is_no_error(self, driver: Driver) -> None:
+        await put(driver, "a/b", b"an object")
+
+        await driver.delete(["a/b/c", "a/b/c/d"])
+
+        assert await keys(driver) == ["a/b"]
+
     async def test_delete_of_a_folder_deletes_nothing(self, driver: Driver) -> None:
         await put_all(driver, ["a/b/c", "a/d"])
 

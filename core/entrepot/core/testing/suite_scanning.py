@@ -7,13 +7,17 @@ import random
 from contextlib import aclosing
 
 from entrepot.core.driver import Driver, Entry, Prefix
+from entrepot.core.testing.bounds import Bounds
 from entrepot.core.testing.material import content, find, folder, keys, put, put_all
 
 # `-` and `.` come before `/`, digits after: a walk of folders in name order gets this wrong.
 _ORDERED = ["a-b/x", "a.b/x", "a/b", "a/c/d", "a0/x", "aa", "b"]
 
 
-class Scanning:
+_CHARACTERS = "-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"  # in order
+
+
+class Scanning(Bounds):
     async def test_scan_empty_store(self, driver: Driver) -> None:
         assert await keys(driver) == []
         assert await keys(driver, "a/") == []
@@ -160,6 +164,28 @@ class Scanning:
         assert await keys(driver, "a/", after="a/0998") == written[999:]
         assert await folder(driver, "a/") == written
 
+    async def test_scan_many_keys(self, driver: Driver) -> None:
+        """Past five pages, with every character there is, from the middle of pages on."""
+        written = _many_keys(self.many)
+        await put_all(driver, written)
+
+        assert await keys(driver) == written
+        folders = list(dict.fromkeys(f"<{key[:4]}>" for key in written))
+        assert await folder(driver, "m/") == folders
+        for place in (self.many // 3, self.many // 2, self.many - 2):
+            after = written[place]
+            assert await keys(driver, "m/", after=after) == written[place + 1 :]
+            rest = list(dict.fromkeys(f"<{key[:4]}>" for key in written[place + 1 :]))
+            assert await folder(driver, "m/", after=after) == rest
+
+    async def test_scan_prefix_is_taken_to_the_letter(self, driver: Driver) -> None:
+        """`.` and `_` stand for themselves."""
+        await put_all(driver, ["a-b/1", "a.b/1", "a1b/1", "a_b/1", "ab/1"])
+
+        assert await keys(driver, "a.b") == ["a.b/1"]
+        assert await keys(driver, "a_b/") == ["a_b/1"]
+        assert await folder(driver, "a_") == ["<a_b/>"]
+
     async def test_scan_while_keys_are_written_and_deleted(self, driver: Driver) -> None:
         """What nobody touches comes once and in order."""
         kept = [f"a/{number:02d}/k" for number in range(0, 40, 2)]
@@ -215,6 +241,16 @@ class Scanning:
             await put(driver, f"a/{number}")
 
             assert len(await keys(driver, "a/")) == number + 1
+
+
+def _many_keys(count: int) -> list[str]:
+    """In order, in as many folders as there are characters but `.`, which alone is no name."""
+    heads = _CHARACTERS.replace(".", "")
+    keys = (
+        f"m/{heads[number % len(heads)]}/{_CHARACTERS[number % len(_CHARACTERS)]}{number:05d}"
+        for number in range(count)
+    )
+    return sorted(keys)
 
 
 def _awkward_keys(dice: random.Random, count: int) -> list[str]:

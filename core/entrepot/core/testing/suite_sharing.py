@@ -27,6 +27,18 @@ class Sharing:
             assert await get(second, "a") == data
             assert (await second.stat("a")).size == len(data)
 
+    async def test_modified_does_not_go_back_between_instances(
+        self, driver: Driver, second: Driver
+    ) -> None:
+        """The store's clock counts, not the replica's."""
+        times: list[float] = []
+        for turn in range(10):
+            await put((driver, second)[turn % 2], "a", b"%d" % turn)
+            times.append((await driver.stat("a")).modified)
+            assert abs((await second.stat("a")).modified - times[-1]) < 1.0
+
+        assert times == sorted(times)
+
     async def test_delete_is_seen_by_another_instance(self, driver: Driver, second: Driver) -> None:
         await put(driver, "a")
         await second.stat("a")

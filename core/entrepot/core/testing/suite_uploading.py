@@ -179,7 +179,7 @@ class Uploading:
             assert ends(await get(driver, f"b/{number}")) == ends(data)
 
         async with asyncio.TaskGroup() as group:
-            for number in range(50):
+            for number in range(100):
                 group.create_task(one(number))
 
     async def test_upload_goes_on_by_its_token_alone(self, driver: Driver) -> None:

@@ -109,6 +109,15 @@ class Writing:
             assert ends(await get(driver, "a")) == ends(data)
             assert (await driver.stat("a")).size == size
 
+    async def test_write_large_over_large_replaces_all_of_it(self, driver: Driver) -> None:
+        """Again and again, shorter and longer: no part of a former content is left."""
+        for turn, size in enumerate((2 * LARGE, LARGE, LARGE + 1, LARGE - MIB, 2 * LARGE, 1)):
+            data = content(size, seed=turn)
+            await put(driver, "a", data)
+
+            assert ends(await get(driver, "a")) == ends(data)
+            assert (await driver.stat("a")).size == size
+
     async def test_write_every_kind_of_key(self, driver: Driver) -> None:
         """Letters, digits, dots, dashes and underscores, as deep and long as the layout's."""
         for key in _KEYS:
