@@ -299,13 +299,13 @@ class FsspecDriver(Driver):
         """Remove an object and the folders that are empty then; a missing one is no error."""
         await self.calls.remove(key)
         if self._prunes:
-            await self._threads.run(self._prune, key)
+            await self._prune(key)
 
-    def _prune(self, key: str) -> None:
+    async def _prune(self, key: str) -> None:
         folder = key.rpartition("/")[0]
-        with suppress(Exception):  # it is not empty, or others do the same
+        with suppress(StorageError):  # it is not empty, or others do the same
             while folder:
-                self.calls.filesystem.rmdir(self.calls.path(folder))
+                await self.calls.call("rmdir", folder)
                 folder = folder.rpartition("/")[0]
 
     async def move(self, source: str, target: str) -> Entry:
@@ -320,7 +320,7 @@ class FsspecDriver(Driver):
                     await self._replace(source, target)
                 break
         if self._prunes:
-            await self._threads.run(self._prune, source)
+            await self._prune(source)
         return await self.stat(target)
 
     # -- scanning -----------------------------------------------------------------------
