@@ -14,6 +14,7 @@ import typer
 from entrepot.core.driver import Driver
 from entrepot.core.errors import PluginError, RegistryError, StorageError
 from entrepot.core.guard import GuardedDriver
+from entrepot.core.layers import layers, wrapped
 from entrepot.core.plugins import disabled_by, load_plugins
 from entrepot.server.app import CONFIGURATION_PATH
 from entrepot.server.cli.serve import read
@@ -31,7 +32,7 @@ StoreOfConfiguration = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A configured driver; `opening` opens another instance of it, as `serve` would."""
+    """A configured driver with its middlewares; `opening` opens another one, as `serve` would."""
 
     name: str
     opening: Callable[[], AbstractAsyncContextManager[Driver, Any]]
@@ -46,12 +47,16 @@ def store_of(config: Path | None) -> Store:
     loaded, options = read(config, plugins)
     name = loaded.configuration.storage.driver
     registered = plugins.driver(name)
+    around = layers(loaded.configuration, plugins)
 
     @asynccontextmanager
     async def opening() -> AsyncGenerator[Driver, None]:
         is_open = False
         try:
-            async with registered.open_driver(options) as driver:
+            async with (
+                registered.open_driver(options) as within,
+                wrapped(within, around) as driver,
+            ):
                 is_open = True
                 yield GuardedDriver(driver, name)
         except StorageError as error:

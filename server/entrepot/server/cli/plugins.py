@@ -8,9 +8,11 @@ import typer
 from rich.markup import escape
 
 from entrepot.core.plugins import disabled_by, load_plugins
+from entrepot.server.cli import new_plugin
 from entrepot.server.cli.tables import show, table
 
 app = typer.Typer(help="List plug-ins, or begin one.")
+app.command()(new_plugin.new)
 
 
 @app.callback(invoke_without_command=True)

@@ -12,6 +12,7 @@ import typer
 from entrepot.core.configuration import Configuration, Loaded, driver_options, load
 from entrepot.core.driver import DriverOptions
 from entrepot.core.errors import ConfigurationError
+from entrepot.core.layers import layers
 from entrepot.core.plugins import Plugins, disabled_by, load_plugins
 from entrepot.server import serving
 from entrepot.server.app import CONFIGURATION_PATH
@@ -29,12 +30,18 @@ ConfigurationFile = Annotated[
 
 
 def read(config: Path | None, plugins: Plugins) -> tuple[Loaded, DriverOptions]:
-    """The configuration and its driver's options, all mistakes told at once.
+    """The configuration and its driver's options; what is plugged in is checked, too.
 
     Raises ConfigurationError.
     """
-    loaded = load(config, os.environ, drivers=plugins.driver_options)
+    loaded = load(
+        config,
+        os.environ,
+        drivers=plugins.driver_options,
+        middlewares=plugins.storage_middleware_options,
+    )
     tell("warning", loaded.notes)
+    layers(loaded.configuration, plugins)
     storage = loaded.configuration.storage
     return loaded, driver_options(storage, plugins.driver(storage.driver).options)
 
