@@ -11,13 +11,14 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import fsspec
+from fsspec.asyn import AsyncFileSystem
+from fsspec.registry import known_implementations
+
 from entrepot.core import AccessError, StorageError, UnavailableError
 from entrepot.core.configuration.tree import is_list, is_mapping
 from entrepot.core.fsspec_calls import storage_error
 from entrepot.drivers.fsspec.options import FsspecOptions
 from entrepot.drivers.fsspec.unsuitable import protocol_of
-from fsspec.asyn import AsyncFileSystem
-from fsspec.registry import known_implementations
 
 ResultT = TypeVar("ResultT")
 _UNWANTED = re.compile(r"unexpected keyword argument '(\w+)'")
@@ -81,8 +82,8 @@ def place_of(options: FsspecOptions) -> Place:
 
 def _class(protocol: str) -> Any:
     try:
-        find: Any = fsspec.get_filesystem_class  # pyright: ignore[reportUnknownMemberType]
-        return find(protocol)
+        library: Any = fsspec
+        return library.get_filesystem_class(protocol)
     except ImportError as error:
         hint = known_implementations.get(protocol, {}).get("err", str(error))
         raise StorageError("", f"{protocol}:// is not installed: {hint}") from error
