@@ -1,0 +1,203 @@
+"""From options to an open driver: botocore says who we are and where the bucket is."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import s3fs
+from botocore.exceptions import BotoCoreError, NoCredentialsError
+
+from entrepot.core import AccessError, Driver, StorageError
+from entrepot.drivers.s3.client import Client, Patience
+from entrepot.drivers.s3.driver import S3Driver
+from entrepot.drivers.s3.errors import Refused
+from entrepot.drivers.s3.options import S3Options
+from entrepot.drivers.s3.signing import Keys, Place
+from entrepot.drivers.s3.verbs import Verbs
+
+_KEY = "key"
+_START = Patience(attempts=2, answer=4.0, budget=5.0)
+_CHAIN = 10.0  # seconds in which credentials must be found
+_WINDOW = 512 * 1024  # bytes a connection receives ahead of its reader
+
+
+@asynccontextmanager
+async def opened(options: S3Options) -> AsyncGenerator[Driver, None]:
+    async with AsyncExitStack() as stack:
+        sdk = await stack.enter_async_context(_sdk_client(options, options.regionendpoint))
+        place = await _resolved(sdk, options)
+        public = place
+        if options.redirectendpoint:
+            # a client of its own, for its endpoint is what links are signed for
+            other = await stack.enter_async_context(_sdk_client(options, options.redirectendpoint))
+            public = await _resolved(other, options)
+        session = await stack.enter_async_context(_session(options, place, sdk))
+        provider = sdk._request_signer._credentials
+
+        async def keys() -> Keys:
+            frozen: Keys = await provider.get_frozen_credentials()
+            return frozen
+
+        def client(patience: Patience) -> Client:
+            sign = options.signpayload
+            return Client(
+                session,
+                place,
+                keys,
+                connections=options.maxconnections,
+                sign_payload=place.scheme == "http" if sign is None else sign,
+                patience=patience,
+                log=options.loglevel != "off",
+            )
+
+        probe = client(_START)
+        await _probed(Verbs(probe, options), options, place)
+        lasting = client(Patience())
+        lasting.ordered = probe.ordered
+        yield S3Driver(Verbs(lasting, options), public, keys)
+
+
+async def _probed(verbs: Verbs, options: S3Options, place: Place) -> None:
+    """Raises StorageError: if the bucket cannot be listed."""
+    where = f"bucket {options.bucket!r} at {place.scheme}://{place.host}"
+    try:
+        await verbs.page(options.rootdirectory, most=1)
+    except Refused as refused:
+        error = refused.error("")
+        error.reason = f"cannot use {where}: {error.reason or refused.code}"
+        error.args = (error.key, error.reason)
+        raise error from refused
+    except StorageError as error:
+        raise type(error)("", f"cannot use {where}: {error.reason}") from error
+
+
+@asynccontextmanager
+async def _sdk_client(options: S3Options, endpoint: str) -> AsyncGenerator[Any, None]:
+    """The client of s3fs, which has the credentials and knows endpoints; it sends no data."""
+    if endpoint and "://" not in endpoint:
+        endpoint = f"{'https' if options.secure else 'http'}://{endpoint}"
+    path_style = options.forcepathstyle
+    if path_style is None:
+        path_style = bool(options.regionendpoint)
+    filesystem = s3fs.S3FileSystem(
+        asynchronous=True,
+        skip_instance_cache=True,
+        use_listings_cache=False,
+        key=options.accesskey or None,
+        secret=options.secretkey.get_secret_value() or None,
+        token=options.sessiontoken.get_secret_value() or None,
+        endpoint_url=endpoint or None,
+        client_kwargs={"region_name": options.region or "us-east-1"},
+        config_kwargs={
+            "signature_version": "s3v4",
+            "retries": {"mode": "standard", "total_max_attempts": 1},
+            "use_dualstack_endpoint": options.usedualstack or None,
+            "use_fips_endpoint": options.usefipsendpoint or None,
+            "request_checksum_calculation": "when_required",
+            "response_checksum_validation": "when_required",
+            "s3": {
+                "addressing_style": "path" if path_style else "auto",
+                "use_accelerate_endpoint": options.accelerate,
+            }
+            | ({"addressing_style": "virtual"} if options.forcepathstyle is False else {}),
+        },
+    )
+    try:
+        async with asyncio.timeout(_CHAIN):
+            client = await filesystem.set_session()
+    except (BotoCoreError, ValueError) as error:
+        raise AccessError("", f"the SDK refuses this configuration: {error}") from error
+    except TimeoutError as error:
+        raise AccessError("", "credentials were not found in time: give accesskey") from error
+    try:
+        yield client
+    finally:
+        await filesystem._s3creator.__aexit__(None, None, None)
+
+
+class _Caught(Exception):  # noqa: N818 - carries a request out of the SDK before it is sent
+    def __init__(self, request: Any) -> None:
+        super().__init__()
+        self.request = request
+
+
+async def _resolved(client: Any, options: S3Options) -> Place:
+    """Where and for whom the SDK would sign a request to the bucket.
+
+    Raises AccessError: if there are no credentials, or the SDK knows no such endpoint.
+    """
+
+    def catch(request: Any, **_: Any) -> None:
+        raise _Caught(request)
+
+    client.meta.events.register("before-send.s3", catch)
+    try:
+        async with asyncio.timeout(_CHAIN):
+            await client.head_object(Bucket=options.bucket, Key=_KEY)
+    except _Caught as caught:
+        return _place(caught.request)
+    except NoCredentialsError as error:
+        reason = "no AWS credentials found: give accesskey and secretkey, or set up a role"
+        raise AccessError("", reason) from error
+    except BotoCoreError as error:
+        raise AccessError("", f"the SDK refuses this configuration: {error}") from error
+    except TimeoutError as error:
+        raise AccessError("", "credentials were not found in time: give accesskey") from error
+    finally:
+        client.meta.events.unregister("before-send.s3", catch)
+    raise AssertionError("the request was sent")
+
+
+def _place(request: Any) -> Place:
+    parts = urlsplit(request.url)
+    authorization = request.headers["Authorization"]
+    if isinstance(authorization, bytes):
+        authorization = authorization.decode()
+    scope = authorization.partition("Credential=")[2].partition(",")[0].split("/")
+    default = {"http": 80, "https": 443}[parts.scheme]
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    if parts.port not in {None, default}:
+        host = f"{host}:{parts.port}"
+    return Place(parts.scheme, host, parts.path.removesuffix(_KEY), scope[-3], scope[-2])
+
+
+@asynccontextmanager
+async def _session(
+    options: S3Options, place: Place, sdk: Any
+) -> AsyncGenerator[aiohttp.ClientSession, None]:
+    connector = aiohttp.TCPConnector(
+        limit=2 * options.maxconnections, ssl=_tls(options, sdk), ttl_dns_cache=60
+    )
+    session = aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=5.0, sock_read=60.0),
+        read_bufsize=_WINDOW,
+        skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type"),
+        headers={"User-Agent": options.useragent or "entrepot"},
+        proxy=_proxy(place),
+    )
+    async with session:
+        yield session
+
+
+def _tls(options: S3Options, sdk: Any) -> ssl.SSLContext | bool:
+    if options.skipverify:
+        return False
+    bundle = sdk._endpoint.http_session._verify
+    return ssl.create_default_context(cafile=bundle) if isinstance(bundle, str) else True
+
+
+def _proxy(place: Place) -> str | None:
+    if proxy_bypass(place.host):
+        return None
+    return getproxies().get(place.scheme)

@@ -1,0 +1,53 @@
+"""The S3 driver over every S3 server there is."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import ClassVar
+
+import pytest
+from tests.real.drivers.s3_buckets import multipart_uploads, new_bucket, options_for
+from tests.services.running import Service, require_service
+
+from entrepot.core.testing import DriverSuite
+from entrepot.core.testing.suite import Opening
+from entrepot.drivers.s3 import open_s3
+
+
+class S3Suite(DriverSuite):
+    """What all of them share; a subclass names the server."""
+
+    server: ClassVar[str]
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def service(cls) -> Service:
+        return require_service(cls.server)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def bucket(cls, service: Service) -> Generator[str, None, None]:
+        with new_bucket(service) as bucket:
+            yield bucket
+
+    @pytest.fixture
+    def open_driver(self, service: Service, bucket: str) -> Generator[Opening, None, None]:
+        options = options_for(service, bucket, rootdirectory="/some/root", maxconnections=8)
+        yield lambda: open_s3(options)
+        assert multipart_uploads(service, bucket) == []
+
+
+class TestSeaweedFS(S3Suite):
+    server = "seaweedfs"
+
+
+class TestMiniStack(S3Suite):
+    server = "ministack"
+
+
+class TestMoto(S3Suite):
+    server = "moto"
+
+
+class TestRGW(S3Suite):
+    server = "rgw"
