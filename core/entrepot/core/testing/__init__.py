@@ -33,6 +33,16 @@ pytest.register_assert_rewrite(
 )
 
 from entrepot.core.testing.faults import Fault, FaultyDriver, Hang  # noqa: E402
+from entrepot.core.testing.proxy import Failure, FaultProxy, proxying  # noqa: E402
 from entrepot.core.testing.suite import DriverSuite, Opening  # noqa: E402
 
-__all__ = ["DriverSuite", "Fault", "FaultyDriver", "Hang", "Opening"]
+__all__ = [
+    "DriverSuite",
+    "Failure",
+    "Fault",
+    "FaultProxy",
+    "FaultyDriver",
+    "Hang",
+    "Opening",
+    "proxying",
+]
