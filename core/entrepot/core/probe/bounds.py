@@ -18,33 +18,36 @@ class HungError(Exception):
     """Work neither ends nor lets itself be cancelled; the process is not to wait for it."""
 
 
-async def bounded(
-    work: Coroutine[Any, Any, ResultT], seconds: float, grace: float = GRACE
-) -> ResultT:
+async def bounded(work: Coroutine[Any, Any, ResultT], seconds: float) -> ResultT:
     """The result of work that takes at most `seconds`.
 
     Raises TimeoutError: if it took longer and was cancelled; HungError: if it goes on all the
-    same after another `grace` seconds.
+    same after another GRACE seconds.
     """
     task = asyncio.ensure_future(work)
     try:
         await asyncio.wait([task], timeout=seconds)
     except asyncio.CancelledError:
-        await _end(task, grace)
+        await _end(task)
         raise
     if task.done():
         return task.result()
-    await _end(task, grace)
+    await _end(task)
     raise TimeoutError
 
 
-async def _end(task: asyncio.Task[Any], grace: float) -> None:
+async def _end(task: asyncio.Task[Any]) -> None:
     task.cancel()
-    await asyncio.wait([task], timeout=grace)
+    await asyncio.wait([task], timeout=GRACE)
+    task.add_done_callback(_forgotten)
     if not task.done():
         raise HungError
+
+
+def _forgotten(task: asyncio.Task[Any]) -> None:
+    """Ask for the error that nobody waits for any more, or it is reported as never asked for."""
     if not task.cancelled():
-        task.exception()  # asked for, so that it is not reported as forgotten
+        task.exception()
 
 
 class Instance:
@@ -66,7 +69,7 @@ class Instance:
         if not self._driver.done():
             if self._task.done():
                 self._task.result()
-            await _end(self._task, GRACE)
+            await _end(self._task)
             raise TimeoutError
         driver: Driver = self._driver.result()
         return driver
@@ -76,7 +79,7 @@ class Instance:
         self._released.set()
         await asyncio.wait([self._task], timeout=seconds)
         if not self._task.done():
-            await _end(self._task, GRACE)
+            await _end(self._task)
             raise TimeoutError
         with suppress(asyncio.CancelledError):
             self._task.result()

@@ -10,7 +10,23 @@ from entrepot.core.driver import Driver
 from entrepot.core.probe.findings import BrokenError, Outcome, promised
 from entrepot.core.probe.place import Place, listed, put, put_all
 
-_NAMES = ("0", "A", "B/1", "a", "a-b", "a.b", "aa", "ab/c", "ab/d/e", "b/1", "b/2", "b_c")
+_NAMES = (
+    "0",
+    "A",
+    "B/1",
+    "a",
+    "a-b",
+    "a.b",
+    "aa",
+    "ab/c",
+    "ab/d/e",
+    "b/1",
+    "b/2",
+    "b_c",
+    "c-d",
+    "c.d",
+    "c/1",
+)
 _ROUNDS = 5
 _LONGEST_LAG = 20.0  # seconds after which a listing that still is wrong will stay so
 _PAUSE = 0.1  # between two looks
@@ -19,7 +35,7 @@ _PAUSE = 0.1  # between two looks
 async def order(place: Place) -> Outcome:
     folder = place.key("order/")
     keys = sorted(folder + name for name in _NAMES)
-    await put_all(place.first, keys)
+    await put_all(place.first, reversed(keys))
     for driver in place.both:
         _compare(await listed(driver, folder), keys, "a listing")
         _compare(await listed(driver, folder + "b"), [k for k in keys if "/b" in k], "a prefix")

@@ -63,11 +63,10 @@ async def local_file(place: Place) -> Outcome:
 async def clock(place: Place) -> Outcome:
     """The store's time of a write against ours; a coarse clock there may be a second behind."""
     before = time.time()
-    entry = await put(place.first, place.key("clock"), b"x")
+    written = await put(place.first, place.key("clock"), b"x")
     after = time.time()
-    ahead = max(0.0, entry.modified - after)
-    behind = max(0.0, before - entry.modified - 1)
-    seconds = ahead - behind
+    found = await place.other.stat(place.key("clock"))
+    seconds = max((_off(entry.modified, before, after) for entry in (written, found)), key=abs)
     figures = {"seconds": seconds}
     detail = f"the store's clock is {abs(seconds):.1f} s {'ahead' if seconds > 0 else 'behind'}"
     if abs(seconds) > _WORST_SKEW:
@@ -75,6 +74,10 @@ async def clock(place: Place) -> Outcome:
     if abs(seconds) > _SKEW:
         return Outcome(f"{detail}; set it by NTP", figures, "limited")
     return Outcome("agrees with this machine's" if abs(seconds) < 1 else detail, figures)
+
+
+def _off(modified: float, before: float, after: float) -> float:
+    return max(0.0, modified - after) - max(0.0, before - modified - 1)
 
 
 async def _link(place: Place, method: Literal["GET", "HEAD"]) -> str | None:
