@@ -30,4 +30,4 @@ async def open_gcs(options: GcsOptions) -> AsyncGenerator[Driver, None]:
 
 @hookimpl
 def register_drivers(register: RegisterDriver) -> None:
-    register("gcs", open_gcs, GcsOptions)
+    register("gcs", open_gcs, GcsOptions, needs=("gcsfs",))

@@ -30,4 +30,4 @@ async def open_s3(options: S3Options, /) -> AsyncGenerator[Driver, None]:
 
 @hookimpl
 def register_drivers(register: RegisterDriver) -> None:
-    register("s3", open_s3, S3Options, aliases=("s3aws",))
+    register("s3", open_s3, S3Options, aliases=("s3aws",), needs=("s3fs",))
