@@ -43,13 +43,14 @@ class Place:
         """Raises StorageError: if the filesystem refuses its options, or cannot connect."""
         try:
             return self.kind(**{**more, **self.arguments}, skip_instance_cache=True)
-        except TypeError as error:
-            raise StorageError("", self._explained(error)) from error
         except Exception as error:
             raise self.refused(error) from error
 
     def refused(self, error: Exception) -> StorageError:
         """What to tell a person when the filesystem cannot be reached or used as configured."""
+        for cause in (error, error.__cause__):
+            if isinstance(cause, TypeError):
+                return StorageError("", self._explained(cause))
         told = error if isinstance(error, StorageError) else storage_error("", error)
         kind = type(told) if isinstance(told, AccessError | UnavailableError) else StorageError
         return kind("", self.discreet(f"cannot open {self.protocol}://: {told.reason}"))

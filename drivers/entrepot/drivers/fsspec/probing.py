@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 
 from entrepot.core import ExistsError, NotFoundError, StorageError, UnavailableError
 from entrepot.core.fsspec_driver import FsspecDriver
@@ -16,22 +17,29 @@ async def probe(driver: FsspecDriver) -> None:
 
     Raises StorageError: if the filesystem does not do what a registry needs; it says what.
     """
-    name, other = f"{uuid.uuid4().hex}.tmp", f"{uuid.uuid4().hex}.tmp"
+    name = f"{uuid.uuid4().hex}.tmp"
     try:
-        await driver.write(name, _chunks(_FIRST))
-        await _find_ranges(driver, name)
-        await driver.write(name, _chunks(_SECOND))
-        if await _read(driver, name) != _SECOND:
-            raise StorageError("", "what replaces an object is not what is read afterwards")
-        if driver.exclusive_create:
-            driver.exclusive_create = await _creates(driver, name)
-    finally:
-        await driver.delete([name, other])
+        await _try(driver, name)
+    except BaseException:
+        with suppress(StorageError):  # what went wrong first is what to tell
+            await driver.delete([name])
+        raise
+    await driver.delete([name])
     try:
         await driver.stat(name)
     except NotFoundError:
         return
     raise StorageError("", "an object is still there after it was deleted")
+
+
+async def _try(driver: FsspecDriver, name: str) -> None:
+    await driver.write(name, _chunks(_FIRST))
+    await _find_ranges(driver, name)
+    await driver.write(name, _chunks(_SECOND))
+    if await _read(driver, name) != _SECOND:
+        raise StorageError("", "what replaces an object is not what is read afterwards")
+    if driver.exclusive_create:
+        driver.exclusive_create = await _creates(driver, name)
 
 
 async def _find_ranges(driver: FsspecDriver, name: str) -> None:
