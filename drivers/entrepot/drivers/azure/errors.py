@@ -1,0 +1,91 @@
+"""What Azure's answers mean, in one table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
+from entrepot.core import (
+    AccessError,
+    ExistsError,
+    FullError,
+    NotFoundError,
+    StorageError,
+    UnavailableError,
+)
+
+_CLOCK = 300.0  # seconds of difference that explain a refused signature
+_ABSENT = {"BlobNotFound", "ResourceNotFound", "PathNotFound"}
+_REFUSED = {
+    "AccountIsDisabled": "the storage account is disabled",
+    "BlobArchived": "the blob is in the archive tier and has to be rehydrated",
+    "BlobImmutableDueToPolicy": "an immutability policy or a legal hold protects the blob",
+    "ContainerNotFound": "the container does not exist",
+    "FeatureVersionMismatch": "the account does not offer this operation",
+    "LeaseIdMissing": "somebody holds a lease on the blob",
+    "SnapshotsPresent": "the blob has snapshots",
+}
+_SOURCE = {"CannotVerifyCopySource", "SourceConditionNotMet"}
+_FULL = {"BlockCountExceedsLimit", "InsufficientStorage", "QuotaExceeded", "RequestBodyTooLarge"}
+_MOMENTARY = {"ContainerBeingDeleted", "InternalError", "OperationTimedOut", "ServerBusy"}
+_BUSY = {408, 429, 500, 502, 503, 504}
+
+
+class SourceError(UnavailableError):
+    """Azure could not read what it was to copy: it may be gone, or be refused to it."""
+
+
+def code_of(headers: Mapping[str, str]) -> str:
+    """Azure's name for what is wrong; empty for an answer that is not Azure's."""
+    return headers.get("x-ms-error-code", "")
+
+
+def is_temporary(status: int, headers: Mapping[str, str]) -> bool:
+    """Whether the same request may succeed in a moment."""
+    codes = {code_of(headers), headers.get("x-ms-copy-source-error-code", "")}
+    return status in _BUSY or not _MOMENTARY.isdisjoint(codes)
+
+
+def error_of(key: str, status: int, headers: Mapping[str, str]) -> StorageError:
+    """The error that an answer is, for an object."""
+    code = code_of(headers)
+    told = f"Azure answered {status} {code}".rstrip()
+    if status == 404 and code in _ABSENT:
+        return NotFoundError(key)
+    if code in _SOURCE:
+        return SourceError(key, told)
+    if code == "BlobAlreadyExists":
+        return ExistsError(key)
+    if code in _REFUSED:
+        return AccessError(key, f"{_REFUSED[code]} ({told})")
+    if code in _FULL or status == 507:
+        return FullError(key, f"no room for it ({told})")
+    if status in {401, 403}:
+        return AccessError(key, _refusal(told, headers))
+    return UnavailableError(key, told, retry_after=retry_after(headers))
+
+
+def retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds after which to ask again; one, if Azure does not say."""
+    text = headers.get("retry-after", "")
+    return min(float(text), 60.0) if text.isdecimal() else 1.0
+
+
+def _refusal(told: str, headers: Mapping[str, str]) -> str:
+    skew = _skew(headers)
+    if abs(skew) > _CLOCK:
+        side = "behind" if skew > 0 else "ahead of"
+        return (
+            f"this machine's clock is {abs(skew):.0f} seconds {side} Azure's, so signatures are "
+            f"refused: set it right ({told})"
+        )
+    return f"not allowed: check the credentials and their role on the container ({told})"
+
+
+def _skew(headers: Mapping[str, str]) -> float:
+    """Seconds that the server's clock is ahead of this machine's."""
+    try:
+        return parsedate_to_datetime(headers.get("date", "")).timestamp() - time.time()
+    except ValueError:
+        return 0.0

@@ -1,0 +1,41 @@
+"""adlfs's filesystem of a client that is given."""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop
+from typing import Any
+
+import fsspec.asyn
+from adlfs import AzureBlobFileSystem
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.storage.blob.aio import BlobServiceClient
+
+
+class ClientFileSystem(AzureBlobFileSystem):  # type: ignore[misc]  # adlfs is untyped
+    """Holds the service's client, which is configured here and by nothing else.
+
+    adlfs by itself prefers AZURE_STORAGE_* variables to what it is told, and its client can be
+    given neither a URL nor limits. Of its operations the driver uses none: they do not create
+    exclusively, wait for copies, or tell versions apart.
+    """
+
+    def __init__(self, client: BlobServiceClient, credential: AsyncTokenCredential | None) -> None:
+        self._given = client
+        super().__init__(
+            account_name=client.account_name,
+            credential=credential,
+            anon=credential is None,
+            asynchronous=True,
+            skip_instance_cache=True,
+            use_listings_cache=False,
+        )
+
+    def do_connect(self) -> None:
+        self.service_client = self._given
+
+    @property
+    def loop(self) -> AbstractEventLoop:
+        """fsspec's own, where there is none: what adlfs does at exit needs one."""
+        own: Any = self._loop
+        loop: AbstractEventLoop = own or fsspec.asyn.get_loop()
+        return loop
