@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Generator
+from functools import partial
 from typing import ClassVar
 
 import pytest
@@ -32,8 +34,10 @@ class S3Suite(DriverSuite):
 
     @pytest.fixture
     def open_driver(self, service: Service, bucket: str) -> Generator[Opening, None, None]:
-        options = options_for(service, bucket, rootdirectory="/some/root", maxconnections=8)
-        yield lambda: open_s3(options)
+        """In a folder of its own, for SeaweedFS remembers for a while what a folder was."""
+        root = f"/tests/{uuid.uuid4().hex}/"
+        options = options_for(service, bucket, rootdirectory=root, maxconnections=8)
+        yield partial(open_s3, options)
         assert multipart_uploads(service, bucket) == []
 
 

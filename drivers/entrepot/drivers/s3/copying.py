@@ -10,7 +10,7 @@ from entrepot.drivers.s3.client import header
 from entrepot.drivers.s3.errors import Refused
 from entrepot.drivers.s3.parts import MOST_PARTS
 from entrepot.drivers.s3.settling import settled
-from entrepot.drivers.s3.verbs import MARK, Verbs
+from entrepot.drivers.s3.verbs import Verbs
 
 
 async def copy(
@@ -42,9 +42,10 @@ async def copy(
         except Refused as refused:
             if not refused.perhaps:
                 raise
-            answer = await verbs.head(target)
-            if header(answer, MARK) != mark:
-                raise refused from None
+            found = await verbs.marked(target, mark)
+            if found is None:
+                raise
+            answer = found
     except BaseException:
         await settled(verbs.abort(target, upload))
         raise

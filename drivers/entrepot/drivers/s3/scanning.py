@@ -7,10 +7,11 @@ walked one by one, and a folder waits for its neighbours whose names begin like 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from entrepot.core import Entry, Prefix, UnavailableError
+from entrepot.core.concurrency import each
 from entrepot.drivers.s3.errors import Refused
 from entrepot.drivers.s3.verbs import Verbs
 
@@ -61,12 +62,25 @@ async def _flat(
         after = group + _LAST
     while True:
         page = await verbs.page(prefix, after=after, delimiter=delimiter, token=token)
+        empty = set[str]() if verbs.client.ordered else await _empty(verbs, page.items)
         for item in page.items:
-            if item.key > after:
+            if item.key > after and item.key not in empty:
                 yield item
         token = page.token
         if not token:
             return
+
+
+async def _empty(verbs: Verbs, items: Sequence[Item]) -> set[str]:
+    """Folders without a key: SeaweedFS shows them for a while after their last one is gone."""
+
+    async def holds(prefix: Prefix) -> bool:
+        found = await verbs.page(prefix.key, most=1)
+        return any(isinstance(item, Entry) and item.key != prefix.key for item in found.items)
+
+    prefixes = [item for item in items if isinstance(item, Prefix)]
+    held = await each(holds, prefixes)
+    return {prefix.key for prefix, holds_any in zip(prefixes, held, strict=True) if not holds_any}
 
 
 async def _sorted(verbs: Verbs, prefix: str, delimiter: str) -> AsyncGenerator[Item, None]:

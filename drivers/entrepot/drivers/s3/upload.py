@@ -18,7 +18,7 @@ from entrepot.drivers.s3.parts import Allowance, size_of_part
 from entrepot.drivers.s3.records import Records
 from entrepot.drivers.s3.settling import settled
 from entrepot.drivers.s3.state import Record
-from entrepot.drivers.s3.verbs import MARK, Verbs, entry_of
+from entrepot.drivers.s3.verbs import Verbs, entry_of
 from entrepot.drivers.s3.writing import Writer
 
 
@@ -143,10 +143,12 @@ class S3Upload(Upload):
             except Refused as refused:
                 if not (refused.perhaps or refused.status == 404 or refused.code == "InvalidPart"):
                     raise
-                found = await self._staged(record)
+                found = await self._verbs.marked(staged, record.mark)
+                if found is None and refused.status == 404:
+                    return await self._was_committed(record, key, refused)
                 if found is None:
-                    return await self._was_committed(record, key, refused.error(key))
-                etag = found
+                    raise
+                etag = header(found, "ETag")
             modified = await copy(
                 self._verbs, staged, self._verbs.root + key, record.size, etag, record.mark
             )
@@ -162,26 +164,11 @@ class S3Upload(Upload):
         part = await self._verbs.put_part(self._records.staged, record.upload, number, body)
         return (*record.parts, part)
 
-    async def _staged(self, record: Record) -> str | None:
-        """The ETag of the completed object, if it is there."""
-        try:
-            found = await self._verbs.head(self._records.staged)
-        except Refused as refused:
-            if refused.status == 404:
-                return None
-            raise
-        return header(found, "ETag") if header(found, MARK) == record.mark else None
-
     async def _was_committed(self, record: Record, key: str, error: Exception) -> Entry:
         """The object, if an earlier try got as far as that. Raises OffsetError: if not."""
         with translating(key):
-            try:
-                found = await self._verbs.head(self._verbs.root + key)
-            except Refused as refused:
-                if refused.status != 404:
-                    raise
-                raise OffsetError(self._token, "upload was aborted meanwhile") from error
-        if header(found, MARK) != record.mark:
+            found = await self._verbs.marked(self._verbs.root + key, record.mark)
+        if found is None:
             raise OffsetError(self._token, "upload was aborted meanwhile") from error
         return entry_of(key, found)
 

@@ -36,6 +36,19 @@ class Verbs:
     async def head(self, key: str) -> Answer:
         return await self.client.call("HEAD", key)
 
+    async def marked(self, key: str, mark: str) -> Answer | None:
+        """The answer to HEAD, if the object there is the one that was written with `mark`.
+
+        It tells whether a request whose answer was lost was done.
+        """
+        try:
+            found = await self.head(key)
+        except Refused as refused:
+            if refused.status == 404:
+                return None
+            raise
+        return found if header(found, MARK) == mark else None
+
     def get(
         self, key: str, headers: Mapping[str, str]
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:

@@ -15,7 +15,7 @@ from entrepot.drivers.s3.client import Answer, header
 from entrepot.drivers.s3.errors import Refused, translating
 from entrepot.drivers.s3.parts import MOST_PARTS, Allowance, Flight, size_of_part
 from entrepot.drivers.s3.settling import settled
-from entrepot.drivers.s3.verbs import MARK, Verbs
+from entrepot.drivers.s3.verbs import Verbs, entry_of
 
 _SINGLE = 5 * 1024 * 1024 * 1024  # bytes that one request can store, by the protocol
 
@@ -51,15 +51,11 @@ class Writer:
             except Refused as refused:
                 if not (create and refused.exists and refused.perhaps):
                     raise
-                await self._check_own(key, mark, refused)
-                return Entry(key, body.size, date(""))
+                found = await self._verbs.marked(whole, mark)
+                if found is None:
+                    raise
+                return entry_of(key, found)
         return Entry(key, body.size, date(header(answer, "Date")))
-
-    async def _check_own(self, key: str, mark: str, refused: Refused) -> None:
-        """Raises `refused`: unless the object there is the one that was written with `mark`."""
-        found = await self._verbs.head(self._verbs.root + key)
-        if header(found, MARK) != mark:
-            raise refused
 
     async def _in_parts(
         self,
@@ -115,9 +111,9 @@ class Writer:
             if not refused.perhaps:
                 raise
             # it may be done: what is there tells, by the mark it was begun with
-            found = await self._verbs.head(whole)
-            if header(found, MARK) != mark:
-                raise refused from None
+            found = await self._verbs.marked(whole, mark)
+            if found is None:
+                raise
             return found
 
     async def _spooled(
