@@ -40,9 +40,9 @@ class Session:
 
         async def attempt(turn: int) -> Answer:
             answer = await self._ask() if turn else None
-            if answer is None or answer.status == _MORE:
-                answer = await self._send_rest(piece, crc32c)
-            return answer
+            if answer is not None and (answer.status != _MORE or self._has(piece)):
+                return answer
+            return await self._send_rest(piece, crc32c)
 
         answer = await persistently(self._wire.patience, attempt)
         if answer.status != _MORE and not piece.is_last:
@@ -63,6 +63,10 @@ class Session:
                     seconds=_CANCELLING,
                 ),
             )
+
+    def _has(self, piece: Piece) -> bool:
+        """Whether nothing of this piece is to be sent, and it does not end the upload."""
+        return self._held == self.size + piece.size and not piece.is_last
 
     async def _send_rest(self, piece: Piece, crc32c: int) -> Answer:
         end = self.size + piece.size

@@ -17,6 +17,7 @@ from entrepot.drivers.gcs.pieces import Piece, Pieces
 from entrepot.drivers.gcs.session import Session
 from entrepot.drivers.gcs.wire import Request, Wire
 
+_CANCELLING = 5.0  # seconds that a cancelled beginning may take
 CONTENT_TYPE = "application/octet-stream"
 ResultT = TypeVar("ResultT")
 
@@ -52,7 +53,7 @@ class Writing:
         first = await pieces.take()
         if first.is_last or first.size == most:
             return await self._put(target, first)
-        session = await self._begin(target)
+        session = await self._begun(target)
         try:
             return await self._send(target, session, first, pieces, most)
         except BaseException:
@@ -86,6 +87,19 @@ class Writing:
 
         stored = await persistently(self._wire.patience, attempt)
         return await self._check(target, stored, piece.size, crc32c)
+
+    async def _begun(self, target: Target) -> Session:
+        """A session that is not lost if this is cancelled before its name has come."""
+        beginning = asyncio.ensure_future(self._begin(target))
+        try:
+            return await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            await asyncio.wait([beginning], timeout=_CANCELLING)
+            if beginning.cancel():
+                await asyncio.wait([beginning])
+            elif beginning.exception() is None:
+                await beginning.result().cancel()
+            raise
 
     async def _begin(self, target: Target) -> Session:
         request = Request(
