@@ -116,33 +116,35 @@ class Folder:
 
         Raises OSError: if the disk does not let it.
         """
+        with self._locked() as lock:
+            new = self._claim(digest, size)
+            if new is None:
+                return None
+            try:
+                os.ftruncate(new.descriptor, 0)
+                if self._make_room(lock, size, new.path):
+                    _write_number(lock, _read_number(lock) + size)
+                    return new
+            except BaseException:
+                self._unclaim(new)
+                raise
+            self._unclaim(new)
+            return None
+
+    def _claim(self, digest: Digest, size: int) -> NewCopy | None:
         path = os.path.join(self._filling, f"{digest.algorithm}-{digest.hex}.{size}")
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(path, flags, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not _is_at(descriptor, path):
-                raise BlockingIOError  # it was finished or removed before it was locked
-        except BlockingIOError:
+        except BaseException as error:
             os.close(descriptor)
-            return None
-        new = NewCopy(path, digest, size, descriptor)
-        try:
-            os.ftruncate(descriptor, 0)
-            with self._locked() as lock:
-                room = self._make_room(lock, size)
-                if room:
-                    _write_number(lock, _read_number(lock) + size)
-        except BaseException:
-            self._end(new)
+            if isinstance(error, BlockingIOError):
+                return None
             raise
-        if room:
-            return new
-        self._end(new)
-        return None
+        return NewCopy(path, digest, size, descriptor)
 
-    def _end(self, new: NewCopy) -> None:
-        """Remove a file for which there is no room."""
+    def _unclaim(self, new: NewCopy) -> None:
         with suppress(OSError):
             os.unlink(new.path)
         os.close(new.descriptor)
@@ -151,7 +153,9 @@ class Folder:
         """Make a filled and verified file the copy; it stays open for who reads it."""
         os.fsync(new.descriptor)
         target = self._path(new.digest, new.size)
-        os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+        for folder in (os.path.join(self._copies, new.digest.algorithm), os.path.dirname(target)):
+            with suppress(FileExistsError):
+                os.mkdir(folder, 0o700)
         with self._locked() as lock:
             replaced = os.path.exists(target)
             os.rename(new.path, target)
@@ -202,32 +206,36 @@ class Folder:
             os.unlink(path)
             _write_number(lock, max(0, _read_number(lock) - size))
 
-    def _make_room(self, lock: int, size: int) -> bool:
-        """Remove the longest unused copies until `size` bytes fit; False if they cannot."""
+    def _make_room(self, lock: int, size: int, path: str = "") -> bool:
+        """Remove the longest unused copies until `size` bytes fit; False if they cannot.
+
+        What is at `path` is not counted: it is what the room is for.
+        """
         used = _read_number(lock)
-        if used + size <= self.budget:
-            return True
-        used = self._recount(lock)
+        if used + size <= self.budget or size > self.budget:
+            return size <= self.budget
+        used = self._recount(lock, path)
         goal = max(0, self.budget - size - int(self.budget * _ROOM))
         while used > goal:
             oldest = heapq.nsmallest(_AT_ONCE, self._all_copies())
             if not oldest:
                 break
-            for _, path in oldest:
+            for _, unused in oldest:
                 if used <= goal:
                     break
                 with suppress(FileNotFoundError):
-                    os.unlink(path)
+                    os.unlink(unused)
                 self.evicted += 1
-                used -= _size_of(path)
+                used -= _size_of(unused)
         _write_number(lock, used)
         return used + size <= self.budget
 
-    def _recount(self, lock: int) -> int:
+    def _recount(self, lock: int, besides: str = "") -> int:
         """Count what is there anew; files that nobody fills any more are removed."""
         used = sum(_size_of(path) for _, path in self._all_copies())
-        with os.scandir(self._filling) as entries:
-            used += sum(_size_of(entry.path) for entry in entries if _is_alive(entry.path))
+        for path in _listed(self._filling):
+            if path != besides and _is_alive(path):
+                used += _size_of(path)
         _write_number(lock, used)
         return used
 
