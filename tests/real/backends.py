@@ -21,7 +21,7 @@ from tests.real.buckets import (
 )
 from tests.services.running import Service, require_service
 
-__all__ = ["BACKENDS", "CLOUDS", "Backend", "open_backend"]
+__all__ = ["BACKENDS", "CLOUDS", "SERVERS", "Backend", "open_backend"]
 
 Options = dict[str, Any]
 DELETION = {"delete": {"enabled": True}}
@@ -40,13 +40,16 @@ class Backend:
 
     @property
     def configuration(self) -> dict[str, object]:
-        """The sections of a configuration; deletion is on."""
+        """The sections of a configuration: deletion is on, all bytes go through the registry."""
         return self.configured()
 
-    def configured(self, *, endpoint: str = "", **options: Any) -> dict[str, object]:
+    def configured(
+        self, *, endpoint: str = "", redirect: bool = False, **options: Any
+    ) -> dict[str, object]:
         """The same with other options, and with the server at another address."""
         changed = _moved(dict(self.options), self.endpoint, endpoint) | options
-        return {"storage": {self.driver: changed, **DELETION}}
+        settings = DELETION | {"redirect": {"disable": not redirect}}
+        return {"storage": {self.driver: changed, **settings}}
 
 
 def _moved(value: Any, old: str, new: str) -> Any:
@@ -151,6 +154,7 @@ Make = Callable[[Service, str], Backend]
 _MADE: dict[str, tuple[str, Make]] = {
     "s3": ("seaweedfs", _s3),
     "s3-ministack": ("ministack", _s3),
+    "s3-rgw": ("rgw", _s3),
     "gcs": ("fake-gcs-server", _gcs),
     "azure": ("azurite", _azure),
     "sftp": ("sftp", _sftp),
@@ -158,6 +162,7 @@ _MADE: dict[str, tuple[str, Make]] = {
 }
 CLOUDS = ("s3", "gcs", "azure")
 BACKENDS = ("filesystem", *_MADE)
+SERVERS = {name: service for name, (service, _) in _MADE.items()}
 
 
 @contextmanager

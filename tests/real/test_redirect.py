@@ -1,0 +1,70 @@
+"""Clients are sent to the store itself for blobs, and the registry sends none of their bytes."""
+
+import re
+from collections.abc import Generator
+
+import pytest
+from tests.real.backends import Backend
+from tests.real.clients import COPIERS
+from tests.real.registry import Registry
+from tests.real.servers import Server, StartEntrepot
+from tests.real.site import Site
+from tests.real.test_clients import pulled_digests
+
+pytestmark = pytest.mark.parametrize("backend", ["s3", "azure"], indirect=True, scope="module")
+
+LINE = re.compile(r'"GET /v2/\S+/blobs/(\S+) HTTP/1.1" (\d+) (\d+) ')
+
+
+@pytest.fixture(scope="module")
+def server(backend: Backend, entrepot_server: StartEntrepot) -> Generator[Server, None, None]:
+    """Our server, which may send clients to the store."""
+    server = entrepot_server(backend.configured(redirect=True))
+    yield server
+    server.stop()
+
+
+def blobs_asked_for(server: Server) -> list[tuple[str, int, int]]:
+    """Digest, status and bytes of every answer to a GET of a blob."""
+    found = LINE.findall(server.log.read_text())
+    return [(digest, int(status), int(size)) for digest, status, size in found]
+
+
+@pytest.mark.parametrize("name", COPIERS)
+def test_pull_through_redirects(name: str, site: Site, server: Server) -> None:
+    client, image = COPIERS[name], site.image("twelve")
+    COPIERS["skopeo"].push(image, site.reference(), site.env)
+    before = len(blobs_asked_for(server))
+
+    client.pull(site.reference(), site.folder / "pulled", site.env)
+
+    answers = blobs_asked_for(server)[before:]
+    assert pulled_digests(site.folder / "pulled") >= image.manifests | image.blobs
+    assert {digest for digest, _, _ in answers} >= image.blobs
+    assert {(status, size) for _, status, size in answers} == {(307, 0)}
+
+
+def test_link_gives_ranges_and_lets_nobody_else_in(site: Site, registry: Registry) -> None:
+    content = b"linked " * 100_000
+    digest = registry.push_blob(site.repository, content)
+    answer = registry.http.get(f"/v2/{site.repository}/blobs/{digest}")
+    link = answer.headers["Location"]
+
+    part = registry.http.get(link, headers={"Range": "bytes=7-13"})
+    tampered = registry.http.get(link.replace("/data?", "/date?"))
+    unsigned = registry.http.get(link.partition("?")[0])
+
+    assert answer.status_code == 307
+    assert (part.status_code, part.content) == (206, b"linked ")
+    assert tampered.status_code in {403, 404}
+    assert unsigned.status_code in {401, 403, 404, 409}
+    assert link not in site.server.log.read_text()
+
+
+def test_head_is_answered_by_the_registry(site: Site, registry: Registry) -> None:
+    digest = registry.push_blob(site.repository, b"headed")
+
+    answer = registry.http.head(f"/v2/{site.repository}/blobs/{digest}", follow_redirects=True)
+
+    assert answer.status_code == 200
+    assert answer.headers["Content-Length"] == "6"
