@@ -11,6 +11,7 @@ from functools import partial
 
 from entrepot.core import Driver
 from entrepot.core.names import Digest
+from entrepot.core.threads import Call
 from entrepot.drivers.filesystem.files import write_all
 from entrepot.drivers.filesystem.pumping import Batches
 from entrepot.drivers.filesystem.threads import PacedThreads
@@ -111,15 +112,23 @@ class Fill:
             for chunk in batch:
                 hashing.update(chunk)
 
-        held = 0
-        async with aclosing(driver.read(self._key)) as chunks:
-            batches = Batches(chunks)
-            while batch := await batches.take():
-                if held + sum(map(len, batch)) > new.size:
-                    raise WrongContentError(f"the store gives more than {new.size} bytes")
-                await self._threads.run(take, batch)
-                self._show(held)
-                held += sum(map(len, batch))
+        held = 0  # bytes, with those being written
+        writing: Call[None] | None = None
+        try:
+            async with aclosing(driver.read(self._key)) as chunks:
+                batches = Batches(chunks)
+                while batch := await batches.take():
+                    if writing is not None:
+                        await writing
+                        writing = None
+                        self._show(held)
+                    held += sum(map(len, batch))
+                    if held > new.size:
+                        raise WrongContentError(f"the store gives more than {new.size} bytes")
+                    writing = self._threads.start(take, batch)
+        finally:
+            if writing is not None:
+                await writing
         found = hashing.hexdigest()
         if held != new.size or found != self._digest.hex:
             raise WrongContentError(f"the store gives {held} bytes with digest {found}")
