@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, quote, unquote, urlsplit
@@ -124,12 +124,12 @@ class HttpDriver(Driver):
 
     @asynccontextmanager
     async def asking(
-        self, method: str, target: str, body: bytes = b"", **fields: str
+        self, method: str, target: str, body: bytes = b"", fields: Mapping[str, str] | None = None
     ) -> AsyncGenerator[Answer, None]:
         reader, writer = await self.connect()
         try:
             lines = [f"{method} {target} HTTP/1.1", "Host: store", f"Content-Length: {len(body)}"]
-            lines += [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
+            lines += [f"{name}: {value}" for name, value in (fields or {}).items()]
             writer.write("\r\n".join([*lines, "", ""]).encode() + body)
             async with asyncio.timeout(self.seconds):
                 await writer.drain()
@@ -156,13 +156,19 @@ class HttpDriver(Driver):
         return UnavailableError(key, f"status {status}")
 
     async def ask(
-        self, method: str, key: str, target: str = "", body: bytes = b"", **fields: str
+        self,
+        method: str,
+        key: str,
+        target: str = "",
+        body: bytes = b"",
+        fields: Mapping[str, str] | None = None,
     ) -> tuple[Head, bytes]:
         """A whole exchange, tried again if the server is in trouble."""
         error: StorageError | None = None
-        for _ in range(self.tries if self.repeatable(fields) else 1):
+        for _ in range(self.tries if self.repeatable(fields or {}) else 1):
             try:
-                async with self.asking(method, target or f"/{quote(key)}", body, **fields) as got:
+                path = target or f"/{quote(key)}"
+                async with self.asking(method, path, body, fields) as got:
                     async with asyncio.timeout(self.seconds):
                         whole = b"".join([piece async for piece in got.pieces(method)])
             except (OSError, EOFError, TimeoutError) as cause:
@@ -178,9 +184,9 @@ class HttpDriver(Driver):
         assert error is not None
         raise error
 
-    def repeatable(self, fields: dict[str, str]) -> bool:
+    def repeatable(self, fields: Mapping[str, str]) -> bool:
         """Not a create: the first try may have been the winner, and the second finds it."""
-        return "If_None_Match" not in fields
+        return "If-None-Match" not in fields
 
     async def stat(self, key: str) -> Entry:
         head, _ = await self.ask("HEAD", key)
@@ -195,7 +201,7 @@ class HttpDriver(Driver):
         asked = {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"}
         fields = asked if (start, stop) != (0, None) else {}
         try:
-            async with self.asking("GET", f"/{quote(key)}", **fields) as answer:
+            async with self.asking("GET", f"/{quote(key)}", fields=fields) as answer:
                 if answer.head.status == 416:
                     return
                 if answer.head.status >= 300:
@@ -212,8 +218,8 @@ class HttpDriver(Driver):
 
     async def write(self, key: str, chunks: AsyncIterator[bytes], *, create: bool = False) -> Entry:
         content = b"".join([chunk async for chunk in chunks])
-        fields = {"If_None_Match": "*"} if create else {}
-        await self.ask("PUT", key, body=content, **fields)
+        fields = {"If-None-Match": "*"} if create else {}
+        await self.ask("PUT", key, body=content, fields=fields)
         return Entry(key, len(content), time.time())
 
     async def delete(self, keys: Sequence[str]) -> None:
@@ -242,4 +248,5 @@ class HttpDriver(Driver):
     async def page(self, prefix: str, after: str) -> list[tuple[str, int, float]]:
         target = f"/?prefix={quote(prefix, safe='')}&after={quote(after, safe='')}"
         _, listed = await self.ask("GET", prefix, target)
-        return json.loads(listed)
+        found: list[tuple[str, int, float]] = json.loads(listed)
+        return found

@@ -12,6 +12,10 @@ pytest.register_assert_rewrite(
         f"entrepot.core.testing.{module}"
         for module in (
             "material",
+            "network_calls",
+            "network_interrupting",
+            "network_refusing",
+            "network_tearing",
             "replica",
             "suite",
             "suite_cancelling",
@@ -33,6 +37,7 @@ pytest.register_assert_rewrite(
 )
 
 from entrepot.core.testing.faults import Fault, FaultyDriver, Hang  # noqa: E402
+from entrepot.core.testing.network import NetworkSuite, OpenThrough  # noqa: E402
 from entrepot.core.testing.proxy import Failure, FaultProxy, proxying  # noqa: E402
 from entrepot.core.testing.suite import DriverSuite, Opening  # noqa: E402
 
@@ -43,6 +48,8 @@ __all__ = [
     "FaultProxy",
     "FaultyDriver",
     "Hang",
+    "NetworkSuite",
+    "OpenThrough",
     "Opening",
     "proxying",
 ]

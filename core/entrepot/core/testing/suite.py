@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar
 
 import pytest
 
 from entrepot.core.driver import Driver
+from entrepot.core.testing.declared import Declared
 from entrepot.core.testing.material import keys, within
 from entrepot.core.testing.suite_cancelling import Cancelling
 from entrepot.core.testing.suite_committing import Committing
@@ -44,6 +44,7 @@ class DriverSuite(
     Processes,
     Serving,
     Huge,
+    Declared,
 ):
     """Every behaviour of the driver contract, one test each.
 
@@ -53,31 +54,6 @@ class DriverSuite(
     A test that the backend cannot pass is named in `deviations` with the reason. It is then
     expected to fail, and fails the run if it passes. Tests cannot be replaced.
     """
-
-    pytestmark = pytest.mark.anyio
-
-    deviations: ClassVar[Mapping[str, str]] = {}
-    """Names of tests that must fail on this backend, each with the reason."""
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        tests = {name for name in dir(DriverSuite) if name.startswith("test_")}
-        replaced = [name for name in tests if getattr(cls, name) is not getattr(DriverSuite, name)]
-        if replaced:
-            raise TypeError(
-                f"{cls.__name__} replaces {', '.join(sorted(replaced))}: "
-                "say in `deviations` why the backend cannot pass"
-            )
-        unknown = cls.deviations.keys() - tests
-        if unknown:
-            raise TypeError(
-                f"{cls.__name__}.deviations names no test: {', '.join(sorted(unknown))}"
-            )
-
-    @pytest.fixture
-    def anyio_backend(self) -> str:
-        """The event loop on which drivers run."""
-        return "asyncio"
 
     @pytest.fixture
     def open_driver(self) -> Opening | None:
@@ -103,14 +79,6 @@ class DriverSuite(
             pytest.skip("only `driver` is overridden: there is no second instance of it")
         async with open_driver() as second:
             yield second
-
-    @pytest.fixture(autouse=True)
-    def deviation(self, request: pytest.FixtureRequest) -> None:
-        """Expects a declared deviation to fail."""
-        name = getattr(request.function, "__name__", "")
-        if name in self.deviations:
-            reason = self.deviations[name]
-            request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
 
     @pytest.fixture(autouse=True)
     async def emptied(self, driver: Driver) -> AsyncGenerator[None, None]:
