@@ -8,6 +8,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Literal
 
 import pytest
 from pydantic import ValidationError
@@ -18,7 +19,13 @@ from entrepot.core.configuration import load
 from entrepot.core.testing import DriverSuite, Opening
 from entrepot.drivers.filesystem import FilesystemOptions, open_filesystem
 from entrepot.drivers.inmemory import InMemoryDriver
-from entrepot.drivers.redirect import RedirectDriver, RedirectOptions, open_redirect
+from entrepot.drivers.redirect import (
+    RedirectDriver,
+    RedirectOptions,
+    RewriteOptions,
+    open_redirect,
+    open_rewrite,
+)
 from entrepot.server.app import create_app
 
 KEY = "docker/registry/v2/blobs/sha256/ab/abcd/data"
@@ -66,6 +73,49 @@ def test_base_that_leads_nowhere_is_refused(base: str, told: str) -> None:
 
     assert told in str(caught.value)
     assert "s3cr3t" not in str(caught.value)
+
+
+class Signing(InMemoryDriver):
+    """Gives links as an object store does."""
+
+    async def link(self, key: str, method: Literal["GET", "HEAD"], seconds: int) -> str | None:
+        return f"http://store:9000/bucket/{key}?a=b%2Fc&d=%20"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("options", "url"),
+    [
+        ({}, f"http://store:9000/bucket/{KEY}"),
+        ({"scheme": "https"}, f"https://store:9000/bucket/{KEY}"),
+        ({"host": "cdn.test:8443"}, f"http://cdn.test:8443/bucket/{KEY}"),
+        ({"host": "[::1]:80"}, f"http://[::1]:80/bucket/{KEY}"),
+        ({"trimpathprefix": "/bucket"}, f"http://store:9000/{KEY}"),
+        ({"trimpathprefix": "/bucket/"}, f"http://store:9000/{KEY}"),
+        ({"trimpathprefix": "/other"}, f"http://store:9000/bucket/{KEY}"),
+        ({"scheme": "https", "host": "cdn.test", "trimpathprefix": "/bucket"},
+         f"https://cdn.test/{KEY}"),
+    ],
+)  # fmt: skip
+async def test_link_is_rewritten(options: dict[str, str], url: str) -> None:
+    async with open_rewrite(RewriteOptions.model_validate(options), Signing()) as driver:
+        assert await driver.link(KEY, "GET", 1) == f"{url}?a=b%2Fc&d=%20"
+
+
+@pytest.mark.anyio
+async def test_no_link_is_no_link_when_rewritten() -> None:
+    async with open_rewrite(RewriteOptions(host="cdn.test"), InMemoryDriver()) as driver:
+        assert await driver.link(KEY, "GET", 1) is None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"scheme": "ftp"}, {"host": "https://cdn.test"}, {"host": "cdn.test/a"}, {"host": "a b"},
+     {"host": "me@cdn.test"}, {"host": "cdn.test?a"}, {"hosts": "a"}],
+)  # fmt: skip
+def test_rewriting_that_gives_no_url_is_refused(options: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        RewriteOptions.model_validate(options)
 
 
 def app_of(*, base: str) -> TestClient:

@@ -1,4 +1,4 @@
-"""Sends clients for blobs to another server over the same store: a CDN, a file server."""
+"""Sends clients for blobs to another server than the store: a CDN, a file server, a proxy."""
 
 from __future__ import annotations
 
@@ -67,6 +67,54 @@ async def open_redirect(options: RedirectOptions, driver: Driver) -> AsyncGenera
     yield RedirectDriver(driver, options.baseurl)
 
 
+class RewriteOptions(MiddlewareOptions):
+    """Options of the rewrite middleware; what is empty stays as it is."""
+
+    scheme: Literal["", "http", "https"] = Field(
+        default="", description="http or https, in place of the one that the driver gives."
+    )
+    host: str = Field(
+        default="", description="Host and port, in place of those that the driver gives."
+    )
+    trimpathprefix: str = Field(
+        default="", description="What is cut off the path where it begins so, like /bucket."
+    )
+
+    @field_validator("host")
+    @classmethod
+    def _is_host(cls, given: str) -> str:
+        if given and urlsplit(f"//{given}").netloc != given:
+            raise ValueError("write host and port alone, like cdn.example.com:8443")
+        if "@" in given or _UNFIT.search(given):
+            raise ValueError("a host has no user, no spaces and only ASCII characters")
+        return given
+
+
+class RewriteDriver(WrappingDriver):
+    """A driver whose links are changed; what signs the host as well will not be valid then."""
+
+    def __init__(self, driver: Driver, options: RewriteOptions) -> None:
+        super().__init__(driver)
+        self._options = options
+
+    async def link(self, key: str, method: Literal["GET", "HEAD"], seconds: int) -> str | None:
+        given = await super().link(key, method, seconds)
+        if given is None:
+            return None
+        url = urlsplit(given)
+        path = url.path.removeprefix(self._options.trimpathprefix)
+        if not path.startswith("/"):
+            path = f"/{path}"
+        scheme, host = self._options.scheme or url.scheme, self._options.host or url.netloc
+        return url._replace(scheme=scheme, netloc=host, path=path).geturl()
+
+
+@asynccontextmanager
+async def open_rewrite(options: RewriteOptions, driver: Driver) -> AsyncGenerator[Driver, None]:
+    yield RewriteDriver(driver, options)
+
+
 @hookimpl
 def register_storage_middlewares(register: RegisterStorageMiddleware) -> None:
     register("redirect", open_redirect, RedirectOptions)
+    register("rewrite", open_rewrite, RewriteOptions)
