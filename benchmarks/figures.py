@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 
 __all__ = ["Figures", "Measure"]
 
-_UNITS = ("CPU s / GiB", "wall s / GiB", "requests / CPU s", "requests / s", "MiB", "s")
+_UNITS = (
+    "CPU s / GiB",
+    "wall s / GiB",
+    "CPU ms / blob",
+    "wall ms / blob",
+    "requests / CPU s",
+    "requests / s",
+    "MiB",
+    "s",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
     python benchmarks/run.py              1 x 1 GiB and 8 x 256 MiB, minutes
     python benchmarks/run.py --quick      small sizes, under a minute, figures to be doubted
     python benchmarks/run.py --large      8 x 1 GiB instead of 8 x 256 MiB
+    python benchmarks/run.py --backend s3 the same on a storage server of the tests
 
 Needs Linux, and for the peers `registry-v3` or `registry-v2` in $ENTREPOT_TOOLS/bin, .tools/bin
 or PATH: python tests/tools/install.py registry-v3 registry-v2
@@ -21,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import machine, servers, syncing, table
+from benchmarks import machine, servers, storages, syncing, table, transfers
 from benchmarks.content import Content
 from benchmarks.failures import BenchmarkError
 from benchmarks.figures import Figures
@@ -46,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _benchmark(options: argparse.Namespace, plan: Plan) -> None:
-    programs = servers.find(options.server, options.ours)
+    storages.check(options.backend)
+    programs = servers.find(options.server, options.ours, options.backend)
     with tempfile.TemporaryDirectory(prefix="entrepot-bench-", dir=options.folder) as name:
         folder = Path(name)
         conditions = machine.conditions(folder.parent) | _notes(plan, options, folder)
@@ -56,10 +58,11 @@ def _benchmark(options: argparse.Namespace, plan: Plan) -> None:
         stolen = machine.stolen_seconds()
         for turn in range(options.repeat):
             for program in programs:
-                with servers.running(program, folder / f"{program.name}-{turn}") as server:
+                place = folder / f"{program.name}-{turn}"
+                with servers.running(program, place, options.backend) as server:
                     run = Run(server, content, plan, figures, _say)
                     run.all()
-                    if not turn:
+                    if not turn and options.backend == storages.FILESYSTEM:
                         conditions |= {f"fsync, {program.title}": _syncs(run, folder)}
     conditions["stolen"] = (
         f"{machine.stolen_seconds() - stolen:.1f} CPU s, given to others by the host"
@@ -83,7 +86,7 @@ def _notes(plan: Plan, options: argparse.Namespace, folder: Path) -> dict[str, s
         "repeats": f"{options.repeat}, the median is shown",
         "requests": f"{plan.connections} connections, {plan.seconds} s each",
         "caches": "what is pulled was just pushed; memory is warm",
-        "servers": "one at a time, one worker, filesystem driver, no access log, no TLS",
+        "servers": f"one at a time, one worker, on {options.backend}, no access log, no TLS",
     }
 
 
@@ -113,7 +116,8 @@ def _plan(options: argparse.Namespace) -> Plan:
         loads = [Load(1, options.alone * MIB), Load(options.clients, each * MIB)]
         seconds, memory = options.seconds, Load(options.clients, GIB)
     stages = options.stage or [each for each in STAGES if each != "memory" or options.memory]
-    return Plan(loads, memory, options.connections, seconds, stages)
+    styles = options.style or list(transfers.STYLES)
+    return Plan(loads, memory, options.connections, seconds, stages, styles, options.small)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -134,6 +138,20 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="only this one; may be given again (all that are found)",
     )
     add("--stage", action="append", default=[], choices=STAGES, help="only this one; repeatable")
+    add(
+        "--backend",
+        default=storages.FILESYSTEM,
+        choices=storages.BACKENDS,
+        help="what to store on (filesystem); others need tests/services/run.py start",
+    )
+    add(
+        "--style",
+        action="append",
+        default=[],
+        choices=transfers.STYLES,
+        help="only this way of pushing; repeatable",
+    )
+    add("--small", type=int, default=200, metavar="N", help="how many small blobs (200)")
     add("--alone", type=int, default=1024, metavar="MIB", help="blob of the one client (1024)")
     add("--each", type=int, default=256, metavar="MIB", help="blob of each of the many (256)")
     add("--clients", type=int, default=8, metavar="N", help="how many the many are (8)")

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.failures import BenchmarkError
+from benchmarks.storages import FILESYSTEM, SHARED, Storage, open_storage
 from benchmarks.wire import Address, Connection
 
 __all__ = ["OURS", "PEERS", "Program", "Server", "configuration", "find", "running"]
@@ -49,17 +50,22 @@ class Server:
     program: Program
     pid: int
     address: Address
-    root: Path
+    folder: Path
+    storage: Storage
     start_seconds: float  # from the start of the process until /v2/ answered
 
 
-def find(names: Sequence[str], ours: str) -> list[Program]:
+def find(names: Sequence[str], ours: str, backend: str = FILESYSTEM) -> list[Program]:
     """The programs of those names; the peers that are here if none is named.
 
-    Raises BenchmarkError: if one that was named is not here.
+    Raises BenchmarkError: if one that was named is not here, or has no such backend.
     """
     programs = [_ours(ours)] if not names or OURS in names else []
     for name, file in PEERS.items():
+        if backend not in SHARED[name]:
+            if name in names:
+                raise BenchmarkError(f"{file} cannot store on {backend}")
+            continue
         path = _peer_path(file)
         if path and (not names or name in names):
             programs.append(_distribution(name, path))
@@ -69,13 +75,18 @@ def find(names: Sequence[str], ours: str) -> list[Program]:
 
 
 @contextmanager
-def running(program: Program, folder: Path) -> Generator[Server, None, None]:
-    """Start a registry over a fresh folder; its process group ends with the block."""
+def running(
+    program: Program, folder: Path, backend: str = FILESYSTEM
+) -> Generator[Server, None, None]:
+    """Start a registry over an empty storage; its process group ends with the block."""
     folder.mkdir()
-    address, root = ("127.0.0.1", _free_port()), folder / "root"
+    address = ("127.0.0.1", _free_port())
     config = folder / "config.yml"
-    config.write_text(json.dumps(configuration(root, address), indent=2))
-    with (folder / "server.log").open("wb") as log:
+    with (
+        open_storage(backend, folder / "root") as storage,
+        (folder / "server.log").open("wb") as log,
+    ):
+        config.write_text(json.dumps(configuration(storage, address), indent=2))
         begun = time.monotonic()
         process = subprocess.Popen(
             [*program.command, "serve", str(config)],
@@ -86,20 +97,21 @@ def running(program: Program, folder: Path) -> Generator[Server, None, None]:
             cwd=folder,
             start_new_session=True,
         )
-    try:
-        _wait(process, address, folder / "server.log")
-        yield Server(program, process.pid, address, root, time.monotonic() - begun)
-    finally:
-        _stop(process)
+        try:
+            _wait(process, address, folder / "server.log")
+            started = time.monotonic() - begun
+            yield Server(program, process.pid, address, folder, storage, started)
+        finally:
+            _stop(process)
 
 
-def configuration(root: Path, address: Address) -> dict[str, object]:
+def configuration(storage: Storage, address: Address) -> dict[str, object]:
     """What every registry here is started with; JSON, which is YAML."""
     return {
         "version": 0.1,
         "log": {"level": "error", "accesslog": {"disabled": True}},
         "storage": {
-            "filesystem": {"rootdirectory": str(root)},
+            **storage.section,
             "delete": {"enabled": True},
             "cache": {"blobdescriptor": "inmemory"},
         },

@@ -10,21 +10,22 @@ from dataclasses import dataclass
 
 from benchmarks import processes, transfers
 from benchmarks.clients import Client, Usage, together
-from benchmarks.content import Blob, Content
+from benchmarks.content import TAIL, Blob, Content
 from benchmarks.failures import BenchmarkError
 from benchmarks.figures import Figures, Measure
 from benchmarks.requesting import Endpoint, client_name, hammer, request_rate
 from benchmarks.servers import Server
+from benchmarks.storages import MIB
 from benchmarks.syncing import flush
+from benchmarks.transfers import Push
 from benchmarks.warming import warm_memory
 from benchmarks.wire import Connection
 
 __all__ = ["GIB", "MIB", "SMALL", "STAGES", "Load", "Plan", "Run"]
 
-MIB = 1 << 20
 GIB = 1 << 30
 SMALL = 2048  # bytes of the blob that is asked for again and again
-STAGES = ("start", "transfers", "requests", "memory")
+STAGES = ("start", "transfers", "small", "requests", "memory")
 
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _SETTLING = 1.0  # seconds until memory is called idle
@@ -56,11 +57,13 @@ class Plan:
     connections: int
     seconds: int
     stages: Sequence[str]
+    styles: Sequence[str]  # of pushing
+    small: int  # blobs
 
     @property
     def sizes(self) -> set[int]:
         """The sizes of the blobs that will be needed."""
-        return {MIB, *(load.size for load in self._planned)}
+        return {TAIL, MIB, *(load.size for load in self._planned)}
 
     @property
     def space(self) -> int:
@@ -89,6 +92,7 @@ class Run:
         stages = {
             "start": self.start,
             "transfers": self.transfers,
+            "small": self.small,
             "requests": self.requests,
             "memory": self.memory,
         }
@@ -110,13 +114,24 @@ class Run:
         self.push_one()
         for load in self.plan.loads:
             blobs: list[Blob] = []
-            for style in transfers.STYLES:
+            for style in self.plan.styles:
                 self._forget_blobs()
                 blobs = [self.content.blob(load.size) for _ in range(load.clients)]
                 clients = [self._pushing(style, blob) for blob in blobs]
                 self._transfer(f"push, {style}, {load}", load, clients)
             self._transfer(f"pull, {load}", load, [self._pulling(blob) for blob in blobs])
         self._forget_blobs()
+
+    def small(self) -> None:
+        """Many small blobs pushed and pulled, by one client and by several."""
+        for clients in sorted({load.clients for load in self.plan.loads}):
+            blobs = [self.content.blob(TAIL) for _ in range(self.plan.small)]
+            shares = [blobs[at::clients] for at in range(clients)]
+            for verb, act in (("push", transfers.push_put), ("pull", transfers.pull)):
+                usage = together(self.server.pid, [self._each(act, share) for share in shares])
+                what = f"{verb}, {len(blobs)} blobs of {TAIL >> 10} KiB, {_counted(clients)}"
+                self._add("CPU ms / blob", what, usage.cpu / len(blobs) * 1000)
+                self._add("wall ms / blob", what, usage.wall / len(blobs) * 1000)
 
     def memory(self) -> None:
         """The peak while large blobs are pushed at once."""
@@ -159,7 +174,7 @@ class Run:
 
     def _together(self, load: Load, clients: Sequence[Client]) -> Usage:
         """Let the clients work once earlier phases are on the disk and memory is at hand."""
-        flush(self.server.root.parent)
+        flush(self.server.folder.parent)
         with warm_memory(load.amount + load.amount // 8):
             return together(self.server.pid, clients)
 
@@ -179,11 +194,18 @@ class Run:
 
         return client
 
+    def _each(self, act: Push, blobs: Sequence[Blob]) -> Client:
+        def client(ready: Callable[[], None]) -> None:
+            with Connection(self.server.address) as connection:
+                ready()
+                for blob in blobs:
+                    act(connection, "bench/small", blob)
+
+        return client
+
     def _forget_blobs(self) -> None:
-        """Free the disk of what earlier phases pushed; nobody asks for it again."""
-        for file in list(self.server.root.rglob("*")):
-            if file.is_file() and file.stat().st_size >= MIB:
-                file.unlink()
+        """Free the store of what earlier phases pushed; nobody asks for it again."""
+        self.server.storage.forget()
 
     def _small_image(self) -> list[Endpoint]:
         """Push an image with one small layer; the requests for its parts."""
@@ -205,6 +227,10 @@ class Run:
         if answer.status != 201:
             raise BenchmarkError(f"a manifest was refused: {answer.status} {answer.body!r}")
         return _endpoints(_digest(manifest), _digest(layer))
+
+
+def _counted(clients: int) -> str:
+    return f"{clients} client{'s' * (clients > 1)}"
 
 
 def _endpoints(manifest: str, layer: str) -> list[Endpoint]:

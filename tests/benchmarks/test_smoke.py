@@ -1,6 +1,7 @@
 """The benchmark runs and reports every row; what the figures are is no matter of a test."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import TypedDict, cast
 
 import pytest
+from tests.services.running import require_service
 
 pytestmark = pytest.mark.real
 
@@ -16,6 +18,11 @@ TRANSFERS = {
     f"{what}, {load}"
     for what in ("push, PATCH whole", "push, PUT whole", "push, PATCH chunked", "pull")
     for load in ("1 x 64 MiB", "8 x 8 MiB")
+}
+SMALL = {
+    f"{verb}, 200 blobs of 4 KiB, {clients}"
+    for verb in ("push", "pull")
+    for clients in ("1 client", "8 clients")
 }
 REQUESTS = {
     "GET /v2/",
@@ -69,6 +76,11 @@ def test_report_has_every_transfer(outcome: Outcome, unit: str) -> None:
     assert outcome.of_unit(unit) == TRANSFERS
 
 
+@pytest.mark.parametrize("unit", ["CPU ms / blob", "wall ms / blob"])
+def test_report_has_small_blobs(outcome: Outcome, unit: str) -> None:
+    assert outcome.of_unit(unit) == SMALL
+
+
 @pytest.mark.parametrize("unit", ["requests / CPU s", "requests / s"])
 def test_report_has_every_request(outcome: Outcome, unit: str) -> None:
     assert outcome.of_unit(unit) == REQUESTS
@@ -93,3 +105,38 @@ def test_table_shows_every_row(outcome: Outcome) -> None:
 
 def test_run_leaves_nothing_behind(outcome: Outcome) -> None:
     assert outcome.left == []
+
+
+def test_backend_is_measured(tmp_path: Path) -> None:
+    require_service("seaweedfs")
+    command = [sys.executable, str(RUN), "--quick", "--backend", "s3", "--server", "ours"]
+    parts = ["--stage", "transfers", "--style", "PATCH whole", "--stage", "small", "--small", "8"]
+    where = ["--folder", str(tmp_path), "--json", str(tmp_path / "report")]
+
+    done = subprocess.run([*command, *parts, *where], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    rows = cast("list[Row]", json.loads((tmp_path / "report").read_text())["rows"])
+    assert {row["unit"] for row in rows} >= {"CPU s / GiB", "CPU ms / blob", "MiB"}
+    assert "push, PATCH whole, 8 x 8 MiB" in {row["what"] for row in rows}
+    assert [each.name for each in tmp_path.iterdir()] == ["report"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--backend", "gcs", "--server", "v3"], "registry-v3 cannot store on gcs"),
+        (["--backend", "sftp"], "sftp does not run: python tests/services/run.py start sftp"),
+    ],
+)
+def test_what_cannot_be_measured_is_told(
+    arguments: list[str], complaint: str, tmp_path: Path
+) -> None:
+    command = [sys.executable, str(RUN), "--quick", *arguments]
+    env = os.environ | ({"ENTREPOT_SERVICES": str(tmp_path)} if "sftp" in arguments else {})
+    if "gcs" in arguments:
+        require_service("fake-gcs-server")
+
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+
+    assert (done.returncode, done.stderr) == (1, f"{complaint}\n")
