@@ -156,7 +156,8 @@ def _output(command: Sequence[str]) -> str:
 
 def _environment() -> dict[str, str]:
     """This environment without what a registry would take for settings."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")}
+    settings = ("REGISTRY_", "AWS_", "AZURE_", "GOOGLE_", "STORAGE_EMULATOR_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(settings)}
 
 
 def _free_port() -> int:

@@ -30,7 +30,7 @@ def require_tool(name: str) -> str:
 
 def clean_environment() -> dict[str, str]:
     """This environment without what a registry or its tests would take for settings."""
-    ours = ("REGISTRY_", "OCI_")
+    ours = ("REGISTRY_", "OCI_", "AWS_", "AZURE_", "GOOGLE_", "STORAGE_EMULATOR_")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     return kept | {"OTEL_TRACES_EXPORTER": "none", "NO_PROXY": "127.0.0.1"}
 
