@@ -6,8 +6,6 @@ import inspect
 import types
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
-from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -23,7 +21,6 @@ from entrepot.core import (
 from entrepot.core.plugins import Plugins
 from entrepot.core.streams import once
 from entrepot.core.testing import DriverSuite, FaultyDriver, Opening
-from entrepot.drivers.filesystem import FilesystemOptions, open_filesystem
 from entrepot.drivers.inmemory import InMemoryDriver, Store
 
 
@@ -34,12 +31,6 @@ class Options(MiddlewareOptions):
 @asynccontextmanager
 async def open_nothing(_: Options, driver: Driver) -> AsyncGenerator[Driver, None]:
     yield WrappingDriver(driver)
-
-
-@asynccontextmanager
-async def open_wrapped(options: FilesystemOptions) -> AsyncGenerator[Driver, None]:
-    async with open_filesystem(options) as driver:
-        yield WrappingDriver(driver)
 
 
 def plugin(*names: str, aliases: tuple[str, ...] = ()) -> object:
@@ -140,9 +131,3 @@ class TestWrappedInMemory(DriverSuite):
     def open_driver(self) -> Opening:
         store = Store()
         return lambda: nullcontext(WrappingDriver(InMemoryDriver(store)))
-
-
-class TestWrappedFilesystem(DriverSuite):
-    @pytest.fixture
-    def open_driver(self, tmp_path: Path) -> Opening:
-        return partial(open_wrapped, FilesystemOptions(rootdirectory=str(tmp_path)))

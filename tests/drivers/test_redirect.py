@@ -188,6 +188,8 @@ async def open_redirected(root: str, base: str) -> AsyncGenerator[Driver, None]:
 
 
 class TestRedirectedFilesystem(DriverSuite):
+    """That a wrapped filesystem is one still, and that links lead to its objects."""
+
     @pytest.fixture
     def open_driver(self, tmp_path: Path, base: str) -> Opening:
         return partial(open_redirected, str(tmp_path), base)
