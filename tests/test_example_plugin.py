@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from starlette.testclient import TestClient
 
 from entrepot.core import hookspecs
 from entrepot.core.configuration import load
+from entrepot.core.parameters import parameters
 from entrepot.core.plugins import load_plugins
 from entrepot.server.app import create_app
 
@@ -80,7 +82,21 @@ def described(content: bytes, media_type: str) -> dict[str, Any]:
 def test_conformance_suite_passes_in_place() -> None:
     said = run("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=PROJECT, PYTHONPATH=str(PROJECT))
 
-    assert " passed" in said
+    counted = re.compile(r"\d+ passed, \d+ skipped")
+    assert counted.findall(said) == counted.findall(PAGE)
+
+
+def test_page_shows_what_users_may_configure() -> None:
+    point = EntryPoint("dictionary", "entrepot_dictionary", hookspecs.PROJECT)
+    shown = [line.split() for line in PAGE.splitlines()]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [str(PROJECT), *sys.path])
+        options = load_plugins(found=[point]).driver_options["dictionary"]
+
+    for row in parameters("dictionary", options):
+        cells = f"{row.key} {row.type} {row.default} {row.meaning} {row.variable}"
+        assert cells.split() in shown
 
 
 def test_push_and_pull_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,10 +153,12 @@ def answered(address: str) -> None:
 def test_installed_plugin_is_listed(installed: Path) -> None:
     listed = run("-m", "entrepot.server", "plugins", cwd=installed, PYTHONPATH=str(installed))
 
-    heading, *rows = [line.rstrip() for line in listed.splitlines()]
-    assert heading in PAGE
-    (row,) = (row for row in rows if row.startswith("dictionary "))
-    assert row in PAGE
+    shown = [line.split() for line in PAGE.splitlines()]
+    heading, *rows = [line.split() for line in listed.splitlines()]
+    assert heading in shown
+    for name in ("dictionary", "filesystem"):
+        (row,) = (row for row in rows if row[0] == name)
+        assert row in shown
 
 
 @pytest.mark.real

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from entrepot.core import (
     AccessError,
@@ -21,10 +24,16 @@ from entrepot.core import (
     UnavailableError,
     hookspecs,
 )
+from entrepot.core.configuration import driver_options, load, shown
 from entrepot.core.driver import Driver, Upload
+from entrepot.core.parameters import markdown
 from entrepot.core.plugins import DISABLE, Plugins
+from entrepot.core.probe import probe
 from entrepot.core.testing import DriverSuite
 from entrepot.core.testing.material import get, put
+from entrepot.core.testing.proxy import Action
+from entrepot.core.wrapping import WrappingDriver
+from entrepot.drivers.inmemory import InMemoryDriver
 from entrepot.server.errors import answer
 
 PAGE = Path(__file__).parents[1].joinpath("plugins.md").read_text()
@@ -103,7 +112,7 @@ def test_page_counts_the_suites_tests() -> None:
 def run_block(name: str) -> dict[str, Any]:
     code = dict(blocks("python"))[f"runs: {name}"]
     namespace: dict[str, Any] = {}
-    exec(compile(code, "plugins.md", "exec"), namespace)
+    exec(compile(code, "plugins.md", "exec", dont_inherit=True), namespace)
     return namespace
 
 
@@ -132,6 +141,61 @@ async def test_filesystem_driver_of_the_page_works(tmp_path: Path) -> None:
     async with share.open_driver(options) as driver:
         await put(driver, "a/b", b"content")
         assert await get(driver, "a/b") == b"content"
+
+
+@pytest.mark.anyio
+async def test_driver_of_the_page_that_says_so_creates_exclusively(tmp_path: Path) -> None:
+    kind = run_block("FolderDriver")["FolderDriver"]
+
+    @asynccontextmanager
+    async def opening() -> AsyncGenerator[Driver, None]:
+        filesystem = LocalFileSystem(skip_instance_cache=True)
+        async with kind(filesystem, str(tmp_path)) as driver:
+            yield driver
+
+    report = await probe(opening)
+
+    assert report.kept
+    assert {finding.check: finding.result for finding in report.findings}[
+        "16 creates at once"
+    ] == "ok"
+
+
+@pytest.mark.anyio
+async def test_middleware_of_the_page_works() -> None:
+    class Linking(WrappingDriver):
+        async def link(self, key: str, method: Literal["GET", "HEAD"], seconds: int) -> str | None:
+            return f"http://bucket/{key}"
+
+    hook = run_block("open_streamed")["register_storage_middlewares"]
+    plugins = Plugins()
+    plugin = type("plugin", (), {"register_storage_middlewares": staticmethod(hook)})
+    plugins.add(plugin, "streamed")
+    streamed = plugins.storage_middleware("streamed", "middleware.storage.0.name")
+
+    options = streamed.options.model_validate({"below": "docker/"})
+    async with streamed.open_middleware(options, Linking(InMemoryDriver())) as driver:
+        assert await driver.link("docker/a", "GET", 60) is None
+        assert await driver.link("other", "GET", 60) == "http://bucket/other"
+
+
+def test_secrets_in_options_of_the_page_are_shown_nowhere() -> None:
+    namespace = run_block("TapeOptions")
+    model = namespace["TapeOptions"]
+    written = {"endpoint": "http://tape", "password": "hunter2", "extra": {"sas": "hunter2"}}
+    plugins = {"tape": model}
+    loaded = load(None, {"REGISTRY_STORAGE": json.dumps({"tape": written})}, drivers=plugins)
+
+    options = driver_options(loaded.configuration.storage, model)
+
+    assert namespace["client_settings"](options) == {"password": "hunter2", "sas": "hunter2"}
+    assert "hunter2" not in f"{options!r}{shown(loaded, plugins)}{markdown('tape', model)}"
+
+
+def test_page_names_every_failure_of_the_proxy() -> None:
+    (sentence,) = re.findall(r"An action is one of (.*?)\.\s", PAGE, re.DOTALL)
+
+    assert set(re.findall(r"`([^`]+)`", sentence)) == set(get_args(Action))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from tests.core.testing import broken_listings, broken_objects
 from tests.core.testing.broken_objects import BrokenDriver
 from tests.core.testing.dictionary import DictionaryDriver
 
-from entrepot.core.driver import Driver, Entry
+from entrepot.core.driver import Driver, Entry, Prefix
 from entrepot.core.errors import AccessError, UnavailableError
 from entrepot.core.probe import CHECKS, Finding, probe
 from entrepot.core.probe.running import CLEAN_UP
@@ -134,7 +134,7 @@ class Lagging(DictionaryDriver):
 
     async def scan(
         self, prefix: str, *, after: str = "", delimiter: str = ""
-    ) -> AsyncGenerator[Entry, None]:  # type: ignore[override]
+    ) -> AsyncGenerator[Entry | Prefix, None]:
         if "/lag/" not in prefix:
             self.shown = dict(self.store)
         elif time.monotonic() > self.until:
@@ -142,7 +142,7 @@ class Lagging(DictionaryDriver):
         async for item in DictionaryDriver(self.shown).scan(
             prefix, after=after, delimiter=delimiter
         ):
-            yield item  # type: ignore[misc]
+            yield item
 
 
 async def test_listing_lag_is_measured_and_a_limitation() -> None:
