@@ -29,7 +29,8 @@ from entrepot.core.threads import Threads
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "modify", "created")
 _VERSIONS = ("ETag", "etag", "generation", "md5Hash", "ino", "unique", "size", *_TIMES)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
+_REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM}
+_MISSING = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR}
 
 
 class Calls:
@@ -127,16 +128,16 @@ def translating(key: str) -> Generator[None, None, None]:
 def storage_error(key: str, error: Exception) -> StorageError:
     """The contract's kind for an error of fsspec or of the client library under it."""
     reason = f"{type(error).__name__}: {error}".removesuffix(": ")
+    number = error.errno if isinstance(error, OSError) else None  # libraries have own classes
     status = _status(error)
-    if isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
+    missing = FileNotFoundError | NotADirectoryError | IsADirectoryError
+    if isinstance(error, missing) or number in _MISSING:
         return NotFoundError(key)
-    if isinstance(error, FileExistsError):
+    if isinstance(error, FileExistsError) or number == errno.EEXIST:
         return ExistsError(key)
-    if isinstance(error, PermissionError) or status in {401, 403, 407}:
+    if isinstance(error, PermissionError) or number in _REFUSED or status in {401, 403, 407}:
         return AccessError(key, reason)
-    if isinstance(error, OSError) and error.errno in _READ_ONLY:
-        return AccessError(key, reason)
-    if (isinstance(error, OSError) and error.errno in _FULL) or status == 507:
+    if number in _FULL or status == 507:
         return FullError(key, reason)
     return UnavailableError(key, reason)
 

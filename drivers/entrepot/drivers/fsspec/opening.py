@@ -26,6 +26,9 @@ async def open_fsspec(options: FsspecOptions, /) -> AsyncGenerator[Driver, None]
     async with _opened(place, options) as driver:
         if options.probe:
             await _probed(place, driver, options.timeout)
+        else:
+            driver.exclusive_create = False  # nobody knows
+            driver.ranged &= type(driver) is not FsspecDriver or driver.calls.asynchronous
         yield driver
 
 
@@ -99,6 +102,9 @@ def _made(place: Place, options: FsspecOptions) -> Any:
         if isinstance(given.get("auth"), list):
             given["auth"] = tuple(given["auth"])  # YAML has no other way to write a pair
         return Place(place.protocol, place.kind, given, place.root).make(timeout=options.timeout)
+    if place.protocol == "smb":
+        # others may read what is replaced, or else a pull keeps a push from ending
+        return place.make(share_access="rwd", timeout=options.timeout, register_session_retries=0)
     return place.make()
 
 
@@ -108,6 +114,10 @@ def _driver_of(place: Place, filesystem: Any, options: FsspecOptions) -> FsspecD
         from entrepot.drivers.fsspec.webdav import WebdavDriver  # noqa: PLC0415 - needs webdav4
 
         return WebdavDriver(filesystem, place.root, threads=options.threads)
+    if name == "SMBFileSystem":
+        from entrepot.drivers.fsspec.smb import SmbDriver  # noqa: PLC0415 - needs smbprotocol
+
+        return SmbDriver(filesystem, place.root, threads=options.threads)
     if name == "MemoryFileSystem":
         return MemoryDriver(filesystem, place.root, threads=options.threads)
     try:

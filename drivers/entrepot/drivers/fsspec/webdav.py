@@ -31,7 +31,8 @@ from entrepot.core.fsspec_streams import gathered
 
 _SPOOLED = 4 * MIB  # bytes of an object that wait in memory; more waits on the disk
 _ATTEMPTS = 10  # to write into a folder that others remove
-_RANGE = re.compile(r"bytes (\d+)-\d+/")
+_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+_REFUSED = -1  # no object has that size
 
 
 class WebdavCalls(Calls):
@@ -106,11 +107,17 @@ class WebdavDriver(FsspecDriver):
         try:
             return await super().stat(key)
         except NotFoundError:
-            lock = self._locks[hash(key) % len(self._locks)]
-            if self._replaced == before and not lock.locked():
+            if not await self._settled(key, before):
                 raise
-            async with lock:
-                return await super().stat(key)
+        return await super().stat(key)
+
+    async def _settled(self, key: str, before: int) -> bool:
+        """Whether an object may have been in the gap of a move; then that is waited for."""
+        lock = self._locks[hash(key) % len(self._locks)]
+        if self._replaced == before and not lock.locked():
+            return False
+        async with lock:
+            return True
 
     # -- reading ------------------------------------------------------------------------
 
@@ -119,11 +126,9 @@ class WebdavDriver(FsspecDriver):
     ) -> AsyncGenerator[bytes, None]:
         if stop is not None and stop <= start:
             return
-        size = (await self.stat(key)).size
-        end = size if stop is None else min(stop, size)
-        if start >= end:
+        response, end = await self._answer(key, start, stop)
+        if response is None:
             return
-        response = await self._get(key, start, end)
         try:
             async with aclosing(self._body(key, response, start, end)) as chunks:
                 async for chunk in chunks:
@@ -132,10 +137,26 @@ class WebdavDriver(FsspecDriver):
             with suppress(StorageError), translating(key):
                 await self._threads.run(response.close)
 
-    async def _get(self, key: str, start: int, end: int) -> Any:
+    async def _answer(self, key: str, start: int, stop: int | None) -> tuple[Any, int]:
+        """The answer that has the bytes from `start` to, and that is the second, an end."""
+        for attempt in range(_ATTEMPTS):
+            before = self._replaced
+            size = (await self.stat(key)).size
+            end = size if stop is None else min(stop, size)
+            if start >= end:
+                return None, end
+            try:
+                return await self._get(key, start, end, size), end
+            except UnavailableError:
+                if attempt + 1 == _ATTEMPTS or not await self._settled(key, before):
+                    raise
+        raise AssertionError  # the last attempt returns or raises
+
+    async def _get(self, key: str, start: int, end: int, size: int) -> Any:
+        """The answer with a range of an object of that size."""
         client = self.calls.filesystem.client
         headers = {"Accept-Encoding": "identity"}
-        if start or end:
+        if end - start < size:
             headers["Range"] = f"bytes={start}-{end - 1}"
 
         def ask() -> Any:
@@ -145,12 +166,12 @@ class WebdavDriver(FsspecDriver):
 
         with translating(key):
             response = await self._threads.obtain(lambda answer: answer.close(), ask)
-        if response.status_code in {200, 206}:
+        if _size_in(response) in {size, None}:
             return response
         with suppress(StorageError), translating(key):
             await self._threads.run(response.close)
-        if response.status_code == 404:
-            raise UnavailableError(key, "object vanished while it was read")
+        if response.status_code in {200, 206, 404, 416}:
+            raise UnavailableError(key, "object was replaced while it was read")
         kind = AccessError if response.status_code in {401, 403} else UnavailableError
         raise kind(key, f"the server answered {response.status_code}")
 
@@ -219,3 +240,15 @@ class WebdavDriver(FsspecDriver):
         move = self.calls.filesystem.client.move
         paths = self.calls.path(source), self.calls.path(target)
         await self.calls.ask(target, move, *paths, overwrite=overwrite)
+
+
+def _size_in(response: Any) -> int | None:
+    """The whole object's size as an answer to GET tells it; None: it does not."""
+    headers = response.headers
+    if response.status_code == 206:
+        told = _RANGE.match(headers.get("Content-Range", ""))
+        return int(told[2]) if told else _REFUSED
+    if response.status_code == 200:
+        length = headers.get("Content-Length", "")
+        return int(length) if length.isdigit() else None
+    return _REFUSED
