@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 import threading
 import urllib.parse
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 from tests.drivers.gcs_fake_store import Object, RefusalError, Store, selected
+from tests.drivers.gcs_keys import check_link
 
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
@@ -37,6 +39,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict[str, str])
     reason: str = "backendError"
     message: str = "planned"
+    reached: threading.Event = field(default_factory=threading.Event)  # when it stalls
 
 
 class Fake:
@@ -51,14 +54,19 @@ class Fake:
         self.most_open = 0
         self.token = ""
         self.tokens_given = 0
+        self.token_error = ""
+        self.token_seconds = 3600
         self.url = ""
+        self.public_key: Any = None
+        self.sign: Callable[[bytes], bytes] = bytes
         self._released = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @contextmanager
     def running(self) -> Generator[Fake, None, None]:
         """Serves in a thread of its own, so that other processes and blocking calls reach it."""
         started = threading.Event()
-        loop = asyncio.new_event_loop()
+        loop = self._loop = asyncio.new_event_loop()
         stop = asyncio.Event()
 
         async def serve() -> None:
@@ -85,6 +93,11 @@ class Fake:
             thread.join()
             loop.close()
 
+    def release(self) -> None:
+        """Let requests that stall go on."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._released.set)
+
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         kind = _kind(request)
         self.requests[kind] += 1
@@ -101,6 +114,7 @@ class Fake:
     async def _faulty(self, request: web.Request, kind: str) -> web.StreamResponse:
         fault = self._fault(kind)
         if fault is not None and fault.stall:
+            fault.reached.set()
             await self._released.wait()
         if fault is None:
             return await self._work(request, kind)
@@ -132,9 +146,13 @@ class Fake:
 
     async def _work(self, request: web.Request, kind: str) -> web.StreamResponse:
         if kind == "token":
+            if self.token_error:
+                told = {"error": "invalid_grant", "error_description": self.token_error}
+                return web.json_response(told, status=400)
             self.tokens_given += 1
             self.token = f"token-{self.tokens_given}"
-            return web.json_response({"access_token": self.token, "expires_in": 3600})
+            given = {"access_token": self.token, "expires_in": self.token_seconds}
+            return web.json_response(given)
         wanted = request.headers.get("Authorization", "")
         if self.token and kind != "link" and wanted != f"Bearer {self.token}":
             raise RefusalError(401, "Invalid Credentials", "authError")
@@ -150,7 +168,15 @@ class Fake:
         found = self.store.find(self._name(request), request.query.get("generation", ""))
         return _content(request, found)
 
-    _link = _read
+    async def _link(self, request: web.Request) -> web.Response:
+        check_link(request.method, str(request.url), self.public_key)
+        return await self._read(request)
+
+    async def _sign(self, request: web.Request) -> web.Response:
+        """What Google's signer does, which is another host there."""
+        content = base64.b64decode((await request.json())["payload"])
+        signature = base64.b64encode(self.sign(content)).decode()
+        return web.json_response({"keyId": "1", "signedBlob": signature})
 
     async def _cut(self, request: web.Request, size: int) -> web.StreamResponse:
         whole = await self._read(request)
@@ -260,7 +286,8 @@ def _kind(request: web.Request) -> str:
     if "uploadType" in query:
         return {"resumable": "begin", "multipart": "insert"}[query["uploadType"]]
     if not path.startswith("/storage/v1/b/"):
-        return {"/token": "token", "/batch/storage/v1": "batch"}.get(path, "link")
+        known = {"/token": "token", "/batch/storage/v1": "batch", "/sign": "sign"}
+        return known.get(path, "link")
     if request.method == "GET" and len(path.split("/")) == 7:
         return "read" if query.get("alt") == "media" else "stat"
     post = "compose" if path.endswith("/compose") else "rewrite"

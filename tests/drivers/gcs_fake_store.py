@@ -13,9 +13,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
+from entrepot.core.configuration.tree import is_list
 from entrepot.drivers.gcs.google import crc32c_behind
 
 STEP = 256 * 1024  # chunks of a resumable upload are multiples of it, but for the last one
@@ -233,10 +234,9 @@ def selected(answer: Any, fields: str) -> Any:
 
 
 def _selected_all(value: Any, fields: str) -> Any:
-    if not isinstance(value, list):
-        return selected(value, fields)
-    many = cast("list[Any]", value)
-    return [selected(one, fields) for one in many]
+    if is_list(value):
+        return [selected(one, fields) for one in value]
+    return selected(value, fields)
 
 
 def _split(fields: str) -> list[tuple[str, str]]:

@@ -10,7 +10,13 @@ from typing import Any
 from entrepot.core import AccessError, StorageError
 from entrepot.core.threads import Threads
 from entrepot.drivers.gcs.errors import TransientError
-from entrepot.drivers.gcs.google import AuthError, TransportError, auth, refresh
+from entrepot.drivers.gcs.google import (
+    AuthError,
+    TransportError,
+    from_environment,
+    loaded,
+    refresh,
+)
 from entrepot.drivers.gcs.options import GcsOptions
 
 SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]  # IAM says what is allowed in it
@@ -25,24 +31,25 @@ def load(options: GcsOptions) -> Any:
     """
     try:
         if options.credentials:
-            return auth.load_credentials_from_dict(options.credentials, scopes=SCOPES)[0]
+            return loaded(options.credentials, SCOPES)
         if options.keyfile:
             with open(options.keyfile, encoding="utf-8") as file:
-                written = json.load(file)
-            return auth.load_credentials_from_dict(written, scopes=SCOPES)[0]
-        return auth.default(scopes=SCOPES)[0]
+                return loaded(json.load(file), SCOPES)
+        return from_environment(SCOPES)
     except OSError as error:
         reason = f"cannot read the keyfile {options.keyfile}: {error.strerror}"
         raise AccessError("", reason) from error
-    except (AuthError, ValueError, TypeError) as error:
+    except (AuthError, ValueError, TypeError, AttributeError) as error:
         raise AccessError("", _unusable(options)) from error
 
 
 def _unusable(options: GcsOptions) -> str:
-    if options.credentials:
-        return "`credentials` is not what Google's console gives as a key: copy all of its fields"
-    if options.keyfile:
-        return f"the keyfile {options.keyfile} is not one that Google's console gives"
+    if options.credentials or options.keyfile:
+        where = f"the keyfile {options.keyfile}" if options.keyfile else "`credentials`"
+        return (
+            f"{where} is not a service account's key as Google's console gives it, nor a file of "
+            "type authorized_user or external_account"
+        )
     return (
         "found no Google credentials: set `keyfile` or `credentials`, the variable "
         "GOOGLE_APPLICATION_CREDENTIALS, or run where a service account is attached"

@@ -10,6 +10,7 @@ from entrepot.core import AccessError, NotFoundError, StorageError, UnavailableE
 
 _AGAIN = {408, 429, 500, 502, 503, 504}
 _LIMITS = {"rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded"}  # told by a 403, too
+_NO_BUCKET = "bucket does not exist"
 _SHOWN = 300  # characters of a message that are repeated
 _LONGEST_WAIT = 3600.0  # seconds that a client is told to wait at most
 
@@ -26,8 +27,20 @@ class PreconditionError(UnavailableError):
     """The object is not, or no longer, the generation that the request asked for."""
 
 
+class NoBucketError(AccessError):
+    """The bucket is not there, which must not make every object look deleted."""
+
+
 class GoneError(UnavailableError):
     """The upload session has ended."""
+
+
+_KINDS: dict[int, type[StorageError]] = {
+    401: AccessError,
+    403: AccessError,
+    410: GoneError,
+    412: PreconditionError,
+}
 
 
 def answered(key: str, status: int, headers: Mapping[str, str], body: bytes) -> StorageError:
@@ -36,22 +49,9 @@ def answered(key: str, status: int, headers: Mapping[str, str], body: bytes) -> 
     reason = f"status {status}: {message}" if message else f"status {status}"
     if status in _AGAIN or (status == 403 and not _LIMITS.isdisjoint(reasons)):
         return TransientError(key, reason, wait=_wait(headers))
-    if status in {401, 403}:
-        return AccessError(key, reason)
     if status == 404:
-        return _missing(key, message)
-    if status == 412:
-        return PreconditionError(key, reason)
-    if status == 410:
-        return GoneError(key, reason)
-    return UnavailableError(key, reason)
-
-
-def _missing(key: str, message: str) -> StorageError:
-    """A bucket that is not there must not make every object look deleted."""
-    if "bucket does not exist" in message:
-        return AccessError(key, "the bucket does not exist")
-    return NotFoundError(key)
+        return NoBucketError(key, message) if _NO_BUCKET in message else NotFoundError(key)
+    return _KINDS.get(status, UnavailableError)(key, reason)
 
 
 def _told(body: bytes) -> tuple[str, set[str]]:

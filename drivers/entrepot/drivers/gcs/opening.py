@@ -14,6 +14,7 @@ from entrepot.core import AccessError, Driver, NotFoundError, StorageError, Unav
 from entrepot.core.threads import Threads
 from entrepot.drivers.gcs.credentials import Authority, load
 from entrepot.drivers.gcs.driver import GcsDriver
+from entrepot.drivers.gcs.errors import NoBucketError
 from entrepot.drivers.gcs.links import Links
 from entrepot.drivers.gcs.names import Names
 from entrepot.drivers.gcs.options import GcsOptions
@@ -93,7 +94,7 @@ async def _check(wire: Wire, names: Names, options: GcsOptions, seconds: float) 
     except TimeoutError as error:
         reason = f"{where} does not answer: check `endpoint`, the network and its proxy"
         raise UnavailableError("", reason) from error
-    except NotFoundError as error:
+    except (NotFoundError, NoBucketError) as error:
         reason = f"{where} does not exist: create it, or correct `bucket`"
         raise AccessError("", reason) from error
     except AccessError as error:
