@@ -15,7 +15,6 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
 from azure.storage.blob import BlobSasPermissions, UserDelegationKey, generate_blob_sas
 from azure.storage.blob.aio import BlobServiceClient
-
 from entrepot.core import AccessError
 from entrepot.drivers.azure.names import Names
 

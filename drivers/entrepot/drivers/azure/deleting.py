@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.storage.blob.aio import ContainerClient
-
 from entrepot.core import DeleteError, StorageError
 from entrepot.core.concurrency import each
 from entrepot.drivers.azure.errors import code_of, is_temporary

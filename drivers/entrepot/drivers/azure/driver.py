@@ -7,8 +7,7 @@ from contextlib import aclosing
 from typing import Literal
 
 from azure.storage.blob.aio import ContainerClient
-
-from entrepot.core import Driver, Entry, NotFoundError, Prefix, Upload
+from entrepot.core import Driver, Entry, Prefix, Upload
 from entrepot.drivers.azure.access import Access
 from entrepot.drivers.azure.copying import Copying, Version
 from entrepot.drivers.azure.deleting import Deleting

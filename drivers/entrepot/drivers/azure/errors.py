@@ -53,17 +53,14 @@ def error_of(key: str, status: int, headers: Mapping[str, str]) -> StorageError:
     told = f"Azure answered {status} {code}".rstrip()
     if status == 404 and code in _ABSENT:
         return NotFoundError(key)
-    if code in _SOURCE:
-        return SourceError(key, told)
     if code == "BlobAlreadyExists":
         return ExistsError(key)
-    if code in _REFUSED:
-        return AccessError(key, f"{_REFUSED[code]} ({told})")
     if code in _FULL or status == 507:
         return FullError(key, f"no room for it ({told})")
-    if status in {401, 403}:
-        return AccessError(key, _refusal(told, headers))
-    return UnavailableError(key, told, retry_after=retry_after(headers))
+    if code not in _SOURCE and (code in _REFUSED or status in {401, 403}):
+        return AccessError(key, _refusal(code, told, headers))
+    kind = SourceError if code in _SOURCE else UnavailableError
+    return kind(key, told, retry_after=retry_after(headers))
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
@@ -72,7 +69,9 @@ def retry_after(headers: Mapping[str, str]) -> float:
     return min(float(text), 60.0) if text.isdecimal() else 1.0
 
 
-def _refusal(told: str, headers: Mapping[str, str]) -> str:
+def _refusal(code: str, told: str, headers: Mapping[str, str]) -> str:
+    if code in _REFUSED:
+        return f"{_REFUSED[code]} ({told})"
     skew = _skew(headers)
     if abs(skew) > _CLOCK:
         side = "behind" if skew > 0 else "ahead of"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop
 from typing import Any
 
 import fsspec.asyn
 from adlfs import AzureBlobFileSystem
+
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.storage.blob.aio import BlobServiceClient
 
+_AzureBlobFileSystem: Any = AzureBlobFileSystem  # adlfs has no types
 
-class ClientFileSystem(AzureBlobFileSystem):  # type: ignore[misc]  # adlfs is untyped
+
+class ClientFileSystem(_AzureBlobFileSystem):  # type: ignore[misc]  # as above
     """Holds the service's client, which is configured here and by nothing else.
 
     adlfs by itself prefers AZURE_STORAGE_* variables to what it is told, and its client can be
@@ -21,21 +23,20 @@ class ClientFileSystem(AzureBlobFileSystem):  # type: ignore[misc]  # adlfs is u
 
     def __init__(self, client: BlobServiceClient, credential: AsyncTokenCredential | None) -> None:
         self._given = client
-        super().__init__(
-            account_name=client.account_name,
-            credential=credential,
-            anon=credential is None,
-            asynchronous=True,
-            skip_instance_cache=True,
-            use_listings_cache=False,
-        )
+        settings: dict[str, Any] = {
+            "account_name": client.account_name,
+            "credential": credential,
+            "anon": credential is None,
+            "asynchronous": True,
+            "skip_instance_cache": True,
+            "use_listings_cache": False,
+        }
+        _AzureBlobFileSystem.__init__(self, **settings)
 
     def do_connect(self) -> None:
         self.service_client = self._given
 
     @property
-    def loop(self) -> AbstractEventLoop:
+    def loop(self) -> Any:
         """fsspec's own, where there is none: what adlfs does at exit needs one."""
-        own: Any = self._loop
-        loop: AbstractEventLoop = own or fsspec.asyn.get_loop()
-        return loop
+        return self._loop or fsspec.asyn.get_loop()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from entrepot.core import DriverOptions
 from entrepot.core.configuration.durations import Duration
@@ -12,6 +14,11 @@ from entrepot.core.configuration.durations import Duration
 Kind = Literal["shared_key", "client_secret", "default_credentials"]
 
 _ACCOUNT = r"^[a-zA-Z0-9-]*$"
+_FORMS = (
+    {"accountname", "accountkey"},
+    {"blobendpoint", "sharedaccesssignature"},
+    {"usedevelopmentstorage"},
+)
 _CONTAINER = r"^(\$root|[a-z0-9](-?[a-z0-9]){2,62})$"
 
 
@@ -107,6 +114,26 @@ class AzureOptions(DriverOptions):
         default=False, description="True: the server's TLS certificate is not checked."
     )
 
+    @field_validator("accountkey")
+    @classmethod
+    def _is_base64(cls, key: SecretStr) -> SecretStr:
+        try:
+            base64.b64decode(key.get_secret_value(), validate=True)
+        except binascii.Error:
+            raise ValueError("the key of a storage account is base64 text") from None
+        return key
+
+    @field_validator("connectionstring")
+    @classmethod
+    def _has_what_is_needed(cls, text: SecretStr) -> SecretStr:
+        parts = [part.split("=", 1) for part in text.get_secret_value().split(";") if part]
+        names = {part[0].lower() for part in parts if len(part) == 2}
+        if parts and not any(form <= names for form in _FORMS):
+            raise ValueError(
+                "wanted is AccountName=…;AccountKey=… or BlobEndpoint=…;SharedAccessSignature=…"
+            )
+        return text
+
     @model_validator(mode="after")
     def _without_contradictions(self) -> Self:
         if self.connectionstring.get_secret_value():
@@ -128,7 +155,7 @@ class AzureOptions(DriverOptions):
         beside = {"accountname", "accountkey", "serviceurl", "credentials"} & self.model_fields_set
         if beside:
             raise ValueError(
-                f"connectionstring says it all: {', '.join(sorted(beside))} must not stand beside it"
+                f"connectionstring says it all: {', '.join(sorted(beside))} must not be given, too"
             )
 
     def _check_layout(self) -> None:

@@ -7,7 +7,6 @@ from contextlib import aclosing
 
 from azure.core.exceptions import AzureError
 from azure.core.rest import AsyncHttpResponse
-
 from entrepot.core import UnavailableError
 from entrepot.drivers.azure.errors import code_of
 from entrepot.drivers.azure.requests import Request, Requests

@@ -16,7 +16,6 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.core.pipeline import AsyncPipeline, PipelineRequest
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
-
 from entrepot.core import AccessError, StorageError, UnavailableError
 from entrepot.drivers.azure.errors import code_of, error_of, is_temporary, retry_after
 from entrepot.drivers.azure.names import Names
@@ -47,8 +46,9 @@ class Patience:
 
     def pause(self, tried: int, at_least: float) -> float:
         """Seconds before the next try; different each time, so that replicas spread out."""
-        longest = min(self.delay * 2 ** (tried - 1), _LONGEST_PAUSE)
-        return max(longest * random.uniform(0.5, 1.0), at_least)  # noqa: S311 - no secret
+        longest = min(self.delay * 2.0 ** (tried - 1), _LONGEST_PAUSE)
+        pause: float = longest * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+        return max(pause, at_least)
 
 
 @dataclass(frozen=True, slots=True)

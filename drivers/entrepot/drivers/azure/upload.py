@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from xml.etree import ElementTree as ET
 
 from entrepot.core import Entry, NotFoundError, OffsetError, Upload
-from entrepot.drivers.azure.copying import Copying, Version
 from entrepot.drivers.azure.blocks import (
     BINARY,
     BLOCK,
@@ -19,6 +18,7 @@ from entrepot.drivers.azure.blocks import (
     conditionally,
     pieces,
 )
+from entrepot.drivers.azure.copying import Copying, Version
 from entrepot.drivers.azure.deleting import Deleting
 from entrepot.drivers.azure.reading import read
 from entrepot.drivers.azure.requests import Request, Requests
