@@ -21,6 +21,7 @@ from entrepot.core.testing.material import (
     put,
     within,
 )
+from entrepot.core.testing.network_calls import dishonest
 from entrepot.core.testing.proxy import Action, Failure, FaultProxy
 
 _HANGS = "an operation does not end although one of its requests failed"
@@ -89,9 +90,10 @@ class Interrupting(Bounds):
 
         async for number in _interrupted(proxy, upload):
             async with within(self.patience, _HANGS):
-                with suppress(UnavailableError, OffsetError):
-                    await upload(number)
+                outcome = await _outcome(upload(number))
             proxy.failures = []
+
+            assert outcome is None or _honest(outcome, OffsetError), outcome
 
             await _finish(driver, direct, number, data)
             assert await direct.upload(f"u/{number}").size() == 0
@@ -111,7 +113,7 @@ class Interrupting(Bounds):
             async with within(self.patience, _HANGS):
                 outcome = await _outcome(move(number))
 
-            assert isinstance(outcome, Entry | UnavailableError), outcome
+            assert isinstance(outcome, Entry) or _honest(outcome), outcome
             found = {ends(await find(direct, f"{head}/{number}")) for head in "ab"}
             assert ends(data) in found
             assert found <= {ends(data), ends(None)}
@@ -152,6 +154,11 @@ async def _interrupted(
             proxy.failures = [Failure(action, nth=nth, **fields)]
             yield number
             proxy.failures = []
+
+
+def _honest(outcome: object, *more: type[Exception]) -> bool:
+    """Unavailable, or so is each key that is still there."""
+    return not dishonest({"": outcome}, UnavailableError, *more)
 
 
 async def _outcome(operation: Awaitable[object]) -> object:
