@@ -120,7 +120,7 @@ class HttpDriver(Driver):
 
     def __init__(self, address: str) -> None:
         host, _, port = address.partition(":")
-        self._address = host, int(port)
+        self.address = host, int(port)
 
     @asynccontextmanager
     async def asking(
@@ -140,7 +140,7 @@ class HttpDriver(Driver):
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         async with asyncio.timeout(self.seconds):
-            return await asyncio.open_connection(*self._address)
+            return await asyncio.open_connection(*self.address)
 
     def disconnect(self, writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()

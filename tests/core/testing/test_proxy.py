@@ -31,7 +31,7 @@ async def store() -> AsyncGenerator[HttpDriver, None]:
 
 @pytest.fixture
 async def proxy(store: HttpDriver) -> AsyncGenerator[FaultProxy, None]:
-    async with proxying(*store._address) as proxy:
+    async with proxying(*store.address) as proxy:
         yield proxy
 
 

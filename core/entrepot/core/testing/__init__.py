@@ -37,7 +37,8 @@ pytest.register_assert_rewrite(
 )
 
 from entrepot.core.testing.faults import Fault, FaultyDriver, Hang  # noqa: E402
-from entrepot.core.testing.network import NetworkSuite, OpenThrough  # noqa: E402
+from entrepot.core.testing.network import NetworkSuite  # noqa: E402
+from entrepot.core.testing.network_calls import OpenThrough  # noqa: E402
 from entrepot.core.testing.proxy import Failure, FaultProxy, proxying  # noqa: E402
 from entrepot.core.testing.suite import DriverSuite, Opening  # noqa: E402
 

@@ -101,8 +101,9 @@ async def cancel_after(turns: int, coroutine: Coroutine[Any, Any, object]) -> No
 @asynccontextmanager
 async def within(seconds: float, meaning: str) -> AsyncGenerator[None, None]:
     """Fails the test with `meaning` when its body hangs."""
+    timeout = asyncio.timeout(seconds)
     try:
-        async with asyncio.timeout(seconds) as timeout:
+        async with timeout:
             yield
     except TimeoutError:
         if not timeout.expired():

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 
 import pytest
 
 from entrepot.core.driver import Driver
 from entrepot.core.testing.declared import Declared
 from entrepot.core.testing.material import keys, within
+from entrepot.core.testing.network_calls import OpenThrough
 from entrepot.core.testing.network_interrupting import Interrupting
 from entrepot.core.testing.network_refusing import Refusing
 from entrepot.core.testing.network_tearing import Tearing
 from entrepot.core.testing.proxy import FaultProxy, proxying
-from entrepot.core.testing.suite import Opening
-
-OpenThrough = Callable[[str], Opening]
-"""Given an address, `host:port`, an opening of the driver whose server is there."""
 
 _SETTLING = 5.0  # seconds for the tasks of a closed driver to end
 

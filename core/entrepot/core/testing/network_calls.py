@@ -17,6 +17,10 @@ from entrepot.core.testing.material import (
     put,
     within,
 )
+from entrepot.core.testing.suite import Opening
+
+OpenThrough = Callable[[str], Opening]
+"""Given an address, `host:port`, an opening of the driver whose server is there."""
 
 Call = Callable[[Driver], Awaitable[object]]
 
@@ -34,7 +38,7 @@ REPEATABLE: dict[str, Call] = {
     "copy": lambda driver: driver.copy("a", "c"),
     "size": lambda driver: driver.upload(TOKEN).size(),
 }
-CALLS: dict[str, Call] = REPEATABLE | {
+_ONCE: dict[str, Call] = {
     "create": lambda driver: put(driver, "new", DATA, create=True),
     "move": lambda driver: driver.move("m", "n"),
     "first append": lambda driver: driver.upload("u/new").append(pieces(DATA), 0),
@@ -42,6 +46,7 @@ CALLS: dict[str, Call] = REPEATABLE | {
     "commit": lambda driver: driver.upload("u/whole").commit("b", len(HELD)),
     "abort": lambda driver: driver.upload("u/other").abort(),
 }
+CALLS: dict[str, Call] = REPEATABLE | _ONCE
 
 
 async def prepare(direct: Driver) -> None:

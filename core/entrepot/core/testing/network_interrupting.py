@@ -69,7 +69,7 @@ class Interrupting(Bounds):
 
             assert isinstance(outcome, Entry | UnavailableError), outcome
             before = old if number % 2 else None
-            allowed = {ends(new)} | ({ends(before)} if not isinstance(outcome, Entry) else set())
+            allowed = {ends(new), ends(new if isinstance(outcome, Entry) else before)}
             assert ends(await find(direct, f"a/{number}")) in allowed
             await write(number)
             assert ends(await find(direct, f"a/{number}")) == ends(new)

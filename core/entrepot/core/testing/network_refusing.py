@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from entrepot.core.driver import Driver
 from entrepot.core.errors import AccessError, StorageError, UnavailableError
 from entrepot.core.testing.bounds import Bounds
@@ -13,6 +11,7 @@ from entrepot.core.testing.network_calls import (
     DATA,
     HELD,
     REPEATABLE,
+    OpenThrough,
     dishonest,
     forget,
     outcomes,
@@ -71,7 +70,7 @@ class Refusing(Bounds):
         self,
         proxy: FaultProxy,
         direct: Driver,  # which empties the store
-        open_through: Callable[[str], Callable[[], object]],
+        open_through: OpenThrough,
     ) -> None:
         """Refused, or open and then unavailable; the message must come within the patience."""
         await proxy.refuse()
@@ -79,7 +78,7 @@ class Refusing(Bounds):
 
         async with within(self.patience, "opening does not end although nobody answers"):
             try:
-                async with open_through(proxy.address)() as driver:  # type: ignore[attr-defined]
+                async with open_through(proxy.address)() as driver:
                     await driver.stat("a")
             except StorageError as raised:
                 error = raised

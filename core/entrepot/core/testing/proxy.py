@@ -89,7 +89,7 @@ class FaultProxy:
         self._upstream = host, port
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._port = 0
+        self._port: int = 0
 
     @property
     def open(self) -> int:
@@ -99,8 +99,9 @@ class FaultProxy:
     async def listen(self) -> None:
         """Accept connections, on the same port as before if it did already."""
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
-        self._port = self._server.sockets[0].getsockname()[1]
-        self.address = f"127.0.0.1:{self._port}"
+        port: int = self._server.sockets[0].getsockname()[1]
+        self._port = port
+        self.address = f"127.0.0.1:{port}"
 
     async def refuse(self) -> None:
         """Refuse connections from now on, and reset those that there are."""
