@@ -1,19 +1,19 @@
 """The conformance program of the OCI distribution specification against our server."""
 
 import subprocess
+from collections.abc import Generator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from tests.real.backends import CLOUDS, open_backend
 from tests.real.programs import clean_environment, require_tool
 from tests.real.servers import Server, StartEntrepot
 
-DELETE = {"delete": {"enabled": True}}
-STORAGES: dict[str, dict[str, object]] = {
-    "filesystem": {},
-    "inmemory": {"storage": {"inmemory": {}, **DELETE}},
-}
+INMEMORY: dict[str, object] = {"storage": {"inmemory": {}, "delete": {"enabled": True}}}
+STORAGES = ("filesystem", "inmemory", *CLOUDS)
 VERSIONS = {"stable": "1.1", "dev": "dev"}
 
 
@@ -32,15 +32,17 @@ class Outcome:
 
 
 @pytest.fixture(scope="module", params=STORAGES)
-def storage(request: pytest.FixtureRequest) -> str:
-    """Each of the storages."""
-    return str(request.param)
-
-
-@pytest.fixture(scope="module")
-def registry(storage: str, entrepot_server: StartEntrepot) -> Server:
-    """Our server on that storage."""
-    return entrepot_server(STORAGES[storage])
+def registry(
+    request: pytest.FixtureRequest, entrepot_server: StartEntrepot
+) -> Generator[Server, None, None]:
+    """Our server on each of the storages."""
+    with ExitStack() as stack:
+        config = INMEMORY
+        if request.param != "inmemory":
+            config = stack.enter_context(open_backend(request.param)).configuration
+        server = entrepot_server(config)
+        yield server
+        server.stop()
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
