@@ -184,6 +184,25 @@ async def test_reader_that_leaves_does_not_end_the_copy(
     assert remote.reads() == 0
 
 
+async def test_no_descriptor_is_left_open(cache: CachingDriver) -> None:
+    def descriptors() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    before = descriptors()
+    for _ in range(5):
+        async with aclosing(cache.read(KEY)) as chunks:
+            await anext(chunks)
+        reading = asyncio.create_task(get(cache))
+        await asyncio.sleep(0)
+        reading.cancel()
+        await asyncio.wait([reading])
+        await cache.settled()
+        await cache.delete([KEY])
+        await cache.driver.write(KEY, once(CONTENT))
+
+    assert descriptors() == before
+
+
 async def test_wrong_bytes_are_given_as_without_a_cache_and_never_kept(
     cache: CachingDriver, remote: Remote, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -92,9 +92,8 @@ class Fill:
         try:
             await self._fill(driver, new)
             self._show(size)
-            if not self.unwanted:
-                await self._threads.run(self._folder.publish, new)
-                published = True
+            await self._threads.run(self._folder.publish, new)
+            published = True
         finally:
             self._new = None  # its descriptor will be another file's
             if published:
