@@ -9,7 +9,7 @@ from itertools import accumulate
 import pytest
 
 from entrepot.drivers.s3.answers import Part
-from entrepot.drivers.s3.body import Body, gathered
+from entrepot.drivers.s3.body import Body, Source
 from entrepot.drivers.s3.parts import MOST_PARTS, Allowance, Flight, size_of_part
 
 MIB = 1024 * 1024
@@ -37,14 +37,16 @@ def test_parts_of_a_class_are_equal_and_classes_grow() -> None:
     assert len(set(sizes)) == 10
 
 
-async def test_gathering_cuts_a_chunk_where_a_part_ends() -> None:
+async def test_a_source_gives_exact_amounts_of_uneven_chunks() -> None:
     async def chunks() -> AsyncGenerator[bytes, None]:
-        for chunk in (b"abc", b"", b"defgh"):
+        for chunk in (b"abc", b"", b"defghijkl"):
             yield chunk
 
-    held: list[bytes] = []
-    assert await gathered(chunks(), 5, held) == (5, b"fgh")
-    assert held == [b"abc", b"de"]
+    source = Source(chunks())
+    taken: list[list[bytes]] = [[], [], []]
+    assert [await source.take(5, into) for into in taken] == [True, True, False]
+    assert taken == [[b"abc", b"de"], [b"fghij"], [b"kl"]]
+    assert not await source.more()
 
 
 class Sender:

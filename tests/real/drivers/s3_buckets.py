@@ -9,7 +9,7 @@ from typing import Any
 
 import botocore.session
 from botocore.config import Config
-from tests.services.running import Service, require_service
+from tests.services.running import Service
 
 from entrepot.drivers.s3 import S3Options
 
@@ -41,10 +41,7 @@ def new_bucket(service: Service) -> Generator[str, None, None]:
     try:
         yield bucket
     finally:
-        for upload in client.list_multipart_uploads(Bucket=bucket).get("Uploads", []):
-            client.abort_multipart_upload(
-                Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
-            )
+        end_multipart_uploads(service, bucket)
         while found := client.list_objects_v2(Bucket=bucket).get("Contents"):
             for one in found:
                 client.delete_object(Bucket=bucket, Key=one["Key"])
@@ -52,10 +49,12 @@ def new_bucket(service: Service) -> Generator[str, None, None]:
         client.close()
 
 
-def multipart_uploads(service: Service, bucket: str) -> list[str]:
-    """Keys of the multipart uploads that nobody ended."""
+def end_multipart_uploads(service: Service, bucket: str) -> list[str]:
+    """Abort the multipart uploads that nobody ended; their keys."""
     client = sdk(service)
     found = client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
+    for upload in found:
+        client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
     client.close()
     return [upload["Key"] for upload in found]
 
@@ -68,7 +67,3 @@ def options_for(service: Service, bucket: str, **more: Any) -> S3Options:
         "secretkey": service["secretkey"],
     }
     return S3Options.model_validate(given | more)
-
-
-def server(name: str) -> Service:
-    return require_service(name)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import ClassVar
 
 import pytest
-from tests.real.drivers.s3_buckets import multipart_uploads, new_bucket, options_for
+from tests.real.drivers.s3_buckets import end_multipart_uploads, new_bucket, options_for
 from tests.services.running import Service, require_service
 
 from entrepot.core.testing import DriverSuite
@@ -33,12 +33,16 @@ class S3Suite(DriverSuite):
             yield bucket
 
     @pytest.fixture
-    def open_driver(self, service: Service, bucket: str) -> Generator[Opening, None, None]:
+    def open_driver(
+        self, service: Service, bucket: str, request: pytest.FixtureRequest
+    ) -> Generator[Opening, None, None]:
         """In a folder of its own, for SeaweedFS remembers for a while what a folder was."""
         root = f"/tests/{uuid.uuid4().hex}/"
         options = options_for(service, bucket, rootdirectory=root, maxconnections=8)
         yield partial(open_s3, options)
-        assert multipart_uploads(service, bucket) == []
+        left = end_multipart_uploads(service, bucket)
+        # what a killed process began is for the bucket's life-cycle rule
+        assert left == [] or "process" in request.node.name
 
 
 class TestSeaweedFS(S3Suite):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from dataclasses import replace
 from typing import TypeVar
 
 from entrepot.core import FullError, OffsetError
 from entrepot.core.concurrency import each
 from entrepot.drivers.s3.answers import Part
-from entrepot.drivers.s3.body import Body, gathered
+from entrepot.drivers.s3.body import Body, Source
 from entrepot.drivers.s3.errors import Refused
 from entrepot.drivers.s3.parts import MOST_PARTS, Allowance, Flight, size_of_part
 from entrepot.drivers.s3.records import Records
@@ -43,7 +43,7 @@ class Appending:
         self._sent = 0
         self._before: tuple[Part, ...] = ()  # of earlier appends
 
-    async def run(self, held: list[bytes], rest: bytes, chunks: AsyncIterator[bytes]) -> Record:
+    async def run(self, held: list[bytes], source: Source) -> Record:
         """Append what was pulled and what comes; gives the record that says so.
 
         Raises OffsetError: if another append, a commit or an abort came between.
@@ -54,7 +54,7 @@ class Appending:
         self._held = [*await each(self._records.tail, self._record.tails), *held]
         async with Flight(self._send, self._allowance) as flight:
             try:
-                await self._pump(flight, rest, chunks)
+                await self._pump(flight, source)
                 await self._refusing(flight.landed())
                 return await self._keep(flight, finished=True)
             except BaseException:
@@ -63,40 +63,55 @@ class Appending:
 
     async def _claim(self) -> None:
         """Say that parts are coming, before there are any."""
-        begun, mark = "", self._record.mark or uuid.uuid4().hex
+        record, begun, stray = self._record, "", False
+        mark = record.mark or uuid.uuid4().hex
+        try:
+            if not record.upload:
+                begun, stray = await self._refusing(self._verbs.begin(self._records.staged, mark))
+            self._number, self._record = await self._claimed(begun, mark, stray=stray)
+        except BaseException:
+            await settled(self._drop(begun))
+            raise
+        if self._record.upload != begun:
+            await settled(self._drop(begun))
+
+    async def _claimed(self, begun: str, mark: str, *, stray: bool) -> tuple[int, Record]:
+        """The first number that is ours, and the record that says so."""
+        record = self._record
         for _ in range(_CLAIMS):
-            record = self._record
-            if not record.upload and not begun:
-                begun = await self._refusing(self._verbs.begin(self._records.staged, mark))
             new = replace(
                 record,
                 number=record.number + 1,
                 upload=record.upload or begun,
                 mark=record.mark or mark,
+                stray=record.stray or stray,
                 free=record.free + _RESERVED,
             )
             created = await self._records.create(new)
             if created is not None:
-                self._number, self._record = record.free, created
+                return record.free, created
+            found = await self._records.newest(new.number)
+            if found.size != record.size or found.target:
                 break
-            self._record = await self._records.newest(new.number)
-            if self._record.size != record.size or self._record.target:
-                break
-        if begun and self._record.upload != begun:
-            await settled(self._verbs.abort(self._records.staged, begun))
-        if self._number == 0:
-            raise OffsetError(self._token, "another append came first")
+            record = found  # somebody else's claim, which ours follows
+        raise OffsetError(self._token, "another append came first")
 
-    async def _pump(self, flight: Flight, rest: bytes | None, chunks: AsyncIterator[bytes]) -> None:
+    async def _drop(self, begun: str) -> None:
+        """Abort the multipart upload that we began, unless a record names it."""
+        if begun and (await self._records.newest()).upload != begun:
+            await self._verbs.abort(self._records.staged, begun)
+
+    async def _pump(self, flight: Flight, source: Source) -> None:
         chunksize = self._verbs.options.chunksize
-        while rest is not None:
+        full = True
+        while full:
             if self._number == self._record.free:
                 await self._go_on(flight)
-            body, self._held = Body(self._held), [rest] if rest else []
+            body, self._held = Body(self._held), []
             self._number += 1
             self._sent += 1
             await self._refusing(flight.add(self._number - 1, body))
-            _, rest = await gathered(chunks, size_of_part(self._number, chunksize), self._held)
+            full = await source.take(size_of_part(self._number, chunksize), self._held)
 
     async def _go_on(self, flight: Flight) -> None:
         """Record what has arrived, and reserve more numbers."""

@@ -82,24 +82,32 @@ class Sending(Payload):
             await writer.write(piece)
 
 
-async def gathered(
-    chunks: AsyncIterator[bytes], size: int, into: list[bytes]
-) -> tuple[int, bytes | None]:
-    """Pull chunks into a list until it holds `size` bytes.
+class Source:
+    """A stream taken in exact amounts."""
 
-    Gives what it holds, and what was pulled beyond, or None at the stream's end. What was
-    pulled is in the list also when the stream raises.
-    """
-    held = sum(map(len, into))
-    while held < size:
-        chunk = await anext(chunks, None)
-        if chunk is None:
-            return held, None
-        room = size - held
-        if len(chunk) > room:
-            into.append(chunk[:room])
-            return size, chunk[room:]
-        if chunk:
-            into.append(chunk)
-            held += len(chunk)
-    return held, b""
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = b""
+
+    async def take(self, size: int, into: list[bytes]) -> bool:
+        """Pull `size` bytes into a list; False if the stream ended before.
+
+        When the stream raises, the list has what was pulled.
+        """
+        while size:
+            if not self._rest and not await self.more():
+                return False
+            piece = self._rest[:size]  # the same object, if all of it is taken
+            self._rest = self._rest[size:]
+            into.append(piece)
+            size -= len(piece)
+        return True
+
+    async def more(self) -> bool:
+        """Whether the stream goes on."""
+        while not self._rest:
+            chunk = await anext(self._chunks, None)
+            if chunk is None:
+                return False
+            self._rest = chunk
+        return True

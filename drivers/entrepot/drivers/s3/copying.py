@@ -27,7 +27,7 @@ async def copy(
         return date(header(await verbs.copy(source, target, etag), "Date"))
     chunk = max(options.multipartcopychunksize, -(-size // MOST_PARTS))
     mark = mark or uuid.uuid4().hex
-    upload = await verbs.begin(target, mark)
+    upload, _ = await verbs.begin(target, mark)
     try:
 
         async def one(number: int) -> Part:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-import aiohttp
 import s3fs
 from botocore.exceptions import BotoCoreError, NoCredentialsError
 
@@ -19,13 +16,13 @@ from entrepot.drivers.s3.client import Client, Patience
 from entrepot.drivers.s3.driver import S3Driver
 from entrepot.drivers.s3.errors import Refused
 from entrepot.drivers.s3.options import S3Options
+from entrepot.drivers.s3.session import session_for
 from entrepot.drivers.s3.signing import Keys, Place
 from entrepot.drivers.s3.verbs import Verbs
 
 _KEY = "key"
 _START = Patience(attempts=2, answer=4.0, budget=5.0)
 _CHAIN = 10.0  # seconds in which credentials must be found
-_WINDOW = 512 * 1024  # bytes a connection receives ahead of its reader
 
 
 @asynccontextmanager
@@ -38,7 +35,9 @@ async def opened(options: S3Options) -> AsyncGenerator[Driver, None]:
             # a client of its own, for its endpoint is what links are signed for
             other = await stack.enter_async_context(_sdk_client(options, options.redirectendpoint))
             public = await _resolved(other, options)
-        session = await stack.enter_async_context(_session(options, place, sdk))
+        session = await stack.enter_async_context(
+            session_for(options, place, verify=sdk._endpoint.http_session._verify)
+        )
         provider = sdk._request_signer._credentials
 
         async def keys() -> Keys:
@@ -167,37 +166,3 @@ def _place(request: Any) -> Place:
     if parts.port not in {None, default}:
         host = f"{host}:{parts.port}"
     return Place(parts.scheme, host, parts.path.removesuffix(_KEY), scope[-3], scope[-2])
-
-
-@asynccontextmanager
-async def _session(
-    options: S3Options, place: Place, sdk: Any
-) -> AsyncGenerator[aiohttp.ClientSession, None]:
-    connector = aiohttp.TCPConnector(
-        limit=2 * options.maxconnections, ssl=_tls(options, sdk), ttl_dns_cache=60
-    )
-    session = aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=5.0, sock_read=60.0),
-        read_bufsize=_WINDOW,
-        skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type"),
-        headers={"User-Agent": options.useragent or "entrepot"},
-        proxy=_proxy(place),
-    )
-    async with session:
-        yield session
-
-
-def _tls(options: S3Options, sdk: Any) -> ssl.SSLContext | bool:
-    if options.skipverify:
-        return False
-    bundle = sdk._endpoint.http_session._verify
-    return ssl.create_default_context(cafile=bundle) if isinstance(bundle, str) else True
-
-
-def _proxy(place: Place) -> str | None:
-    if proxy_bypass(place.host):
-        return None
-    return getproxies().get(place.scheme)

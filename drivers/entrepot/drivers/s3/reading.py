@@ -34,7 +34,7 @@ async def read(verbs: Verbs, key: str, start: int, stop: int | None) -> AsyncGen
             raise refused.error(key) from refused
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             broken = broken + 1 if reading.at == at else 1
-            if broken > _AGAIN:
+            if broken > _AGAIN or not reading.resumable:
                 raise refused_by(error).error(key) from error
             await asyncio.sleep(verbs.client.patience.pause * 2**broken)
 
@@ -43,11 +43,16 @@ class _Reading:
     """How far a stream has come, and of which version of the object it is."""
 
     def __init__(self, verbs: Verbs, key: str, start: int, stop: int | None) -> None:
-        self.at = start
+        self.at = self._start = start
         self._verbs = verbs
         self._key = key
         self._stop = stop
         self._etag = ""
+
+    @property
+    def resumable(self) -> bool:
+        """Whether what comes next can be known to be of the same version."""
+        return bool(self._etag) or self.at == self._start
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """What is left. Raises ClientError: if the connection breaks."""
@@ -56,7 +61,7 @@ class _Reading:
             async with self._verbs.get(self._verbs.root + self._key, wanted) as response:
                 _check_place(self._key, response, self.at)
                 self._etag = header(response, "ETag")
-                end = self.at + int(header(response, "Content-Length") or 0)
+                end = self.at + int(header(response, "Content-Length"))
                 end = end if self._stop is None else min(end, self._stop)
                 async for chunk in _chunks(response, end - self.at):
                     self.at += len(chunk)
@@ -83,6 +88,8 @@ def _wanted(start: int, stop: int | None, etag: str) -> dict[str, str]:
 
 def _check_place(key: str, response: aiohttp.ClientResponse, start: int) -> None:
     """Raises UnavailableError: if these are not the bytes that were asked for."""
+    if not header(response, "Content-Length"):
+        raise UnavailableError(key, "the server does not say how much it sends")
     if response.status == 200 and start == 0:
         return
     if response.status == 206:

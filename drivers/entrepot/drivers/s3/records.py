@@ -69,6 +69,8 @@ class Records:
 
     async def remove(self, newest: Record) -> None:
         """Remove all of an upload, the newest record last: until then it says what there is."""
+        if newest.stray:
+            await self._abort_strays()
         root = self._verbs.root + self._folder
         older = [root + name(number) for number in range(newest.number)]
         staged = [self.staged] if newest.upload else []
@@ -80,14 +82,18 @@ class Records:
     async def abort(self) -> None:
         """Forget the upload, with what a crash kept out of its records."""
         newest = await self.newest()
-        uploads = {(self.staged, newest.upload)} if newest.upload else set[tuple[str, str]]()
-        with suppress(Refused):  # not all servers list them, nor all policies permit it
-            uploads.update(await self._verbs.uploads(self._verbs.root + self._folder))
-        with translating(self._folder):
-            for key, upload in uploads:
-                await self._verbs.abort(key, upload)
+        if newest.upload:
+            with translating(self._folder):
+                await self._verbs.abort(self.staged, newest.upload)
+        await self._abort_strays()
         if newest.number >= 0:
             await self.remove(newest)
+
+    async def _abort_strays(self) -> None:
+        """Abort multipart uploads that no record names, as far as the server lists them."""
+        with suppress(Refused):  # not all servers list them, nor all policies permit it
+            for key, upload in await self._verbs.uploads(self._verbs.root + self._folder):
+                await self._verbs.abort(key, upload)
 
     async def _read(self, number: int) -> Record | None:
         key = self._folder + name(number)

@@ -40,6 +40,7 @@ class Record:
     size: int = 0
     mark: str = ""  # what the object is known by, when an answer was lost
     upload: str = ""  # the multipart upload's id; empty while there is none
+    stray: bool = False  # whether there may be another one that nobody knows the id of
     parts: tuple[Part, ...] = ()
     free: int = 1  # the first part number that nobody can be using
     tails: tuple[Tail, ...] = ()
@@ -52,6 +53,7 @@ class Record:
             "size": self.size,
             "mark": self.mark,
             "upload": self.upload,
+            "stray": self.stray,
             "parts": [[part.number, part.etag, part.size] for part in self.parts],
             "free": self.free,
             "tails": [[tail.number, tail.start, tail.size] for tail in self.tails],
@@ -83,6 +85,7 @@ def read_record(key: str, number: int, line: bytes) -> Record:
             fields["size"],
             fields["mark"],
             fields["upload"],
+            fields["stray"],
             tuple(Part(*part) for part in fields["parts"]),
             fields["free"],
             tuple(Tail(*tail) for tail in fields["tails"]),

@@ -10,7 +10,7 @@ from entrepot.core import Entry, NotFoundError, OffsetError, Upload
 from entrepot.core.concurrency import each
 from entrepot.drivers.s3.answers import Part, parsed, text_of
 from entrepot.drivers.s3.appending import Appending
-from entrepot.drivers.s3.body import Body, gathered
+from entrepot.drivers.s3.body import Body, Source
 from entrepot.drivers.s3.client import header
 from entrepot.drivers.s3.copying import copy
 from entrepot.drivers.s3.errors import Refused, translating
@@ -43,12 +43,13 @@ class S3Upload(Upload):
         room = size_of_part(record.free, self._verbs.options.chunksize)
         waiting = sum(tail.size for tail in record.tails)
         error: BaseException | None = None
+        source = Source(chunks)
         try:
-            size, rest = await gathered(chunks, room - waiting, held)
+            full = await source.take(room - waiting, held)
         except BaseException as raised:
-            size, rest, error = sum(map(len, held)), None, raised
-        if rest is None:
-            if not size and error is not None:
+            full, error = False, raised
+        if not full:
+            if not held and error is not None:
                 raise error
             small = self._small(record, b"".join(held), offset)
             if error is not None:
@@ -57,7 +58,7 @@ class S3Upload(Upload):
             return (await small).size
         appending = Appending(self._verbs, self._records, self._allowance, self._token, record)
         self._seen = None
-        self._seen = await appending.run(held, rest, chunks)
+        self._seen = await appending.run(held, source)
         return self._seen.size
 
     async def _small(self, record: Record, content: bytes, offset: int) -> Record:
@@ -84,8 +85,7 @@ class S3Upload(Upload):
             if created is not None:
                 self._seen = created
                 return created
-            self._seen = await self._records.newest(new.number)
-            record = await self._at(offset)
+            record = self._check(await self._records.newest(new.number), offset)
 
     async def _at(self, offset: int) -> Record:
         """The newest record, or the one seen last, which must end at `offset`.
@@ -94,7 +94,11 @@ class S3Upload(Upload):
         """
         record = self._seen
         if record is None or record.size != offset or record.target:
-            record = self._seen = await self._records.newest()
+            record = await self._records.newest()
+        return self._check(record, offset)
+
+    def _check(self, record: Record, offset: int) -> Record:
+        self._seen = record
         if record.size != offset:
             raise OffsetError(self._token, f"upload holds {record.size} bytes, not {offset}")
         if record.target:

@@ -107,11 +107,11 @@ class Verbs:
 
     # -- multipart uploads --------------------------------------------------------------
 
-    async def begin(self, key: str, mark: str) -> str:
-        """A new multipart upload's id."""
+    async def begin(self, key: str, mark: str) -> tuple[str, bool]:
+        """A new multipart upload's id, and whether there may be another, of a lost answer."""
         headers = self._new | {"content-type": "application/octet-stream", MARK: mark}
         answer = await self.client.call("POST", key, query={"uploads": ""}, headers=headers)
-        return answers.text_of(answers.parsed(answer.body), "UploadId")
+        return answers.text_of(answers.parsed(answer.body), "UploadId"), answer.perhaps
 
     async def put_part(self, key: str, upload: str, number: int, body: Body) -> Part:
         query = {"partNumber": str(number), "uploadId": upload}

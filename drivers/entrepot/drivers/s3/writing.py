@@ -10,13 +10,14 @@ from typing import BinaryIO, cast
 
 from entrepot.core import Entry, FullError
 from entrepot.drivers.s3.answers import Part, date
-from entrepot.drivers.s3.body import Body, FileBody, gathered
+from entrepot.drivers.s3.body import Body, FileBody, Source
 from entrepot.drivers.s3.client import Answer, header
 from entrepot.drivers.s3.errors import Refused, translating
 from entrepot.drivers.s3.parts import MOST_PARTS, Allowance, Flight, size_of_part
 from entrepot.drivers.s3.settling import settled
 from entrepot.drivers.s3.verbs import Verbs, entry_of
 
+_PIECE = 1024 * 1024
 _SINGLE = 5 * 1024 * 1024 * 1024  # bytes that one request can store, by the protocol
 
 
@@ -28,14 +29,13 @@ class Writer:
     async def write(self, key: str, chunks: AsyncIterator[bytes], *, create: bool) -> Entry:
         """Store a stream under a key of the driver."""
         held: list[bytes] = []
-        _, rest = await gathered(chunks, self._verbs.options.chunksize, held)
-        if rest is not None and not rest:
-            rest = await anext(_solid(chunks), None)
-        if rest is None:
+        source = Source(chunks)
+        full = await source.take(self._verbs.options.chunksize, held)
+        if not (full and await source.more()):
             return await self.put(key, Body(held), create=create)
         if create and not self._verbs.conditional_complete:
-            return await self._spooled(key, held, rest, chunks)
-        return await self._in_parts(key, held, rest, chunks, create=create)
+            return await self._spooled(key, held, source)
+        return await self._in_parts(key, held, source, create=create)
 
     async def put(self, key: str, body: Body, *, create: bool = False, mark: str = "") -> Entry:
         """Store content that is at hand, in one request.
@@ -58,20 +58,14 @@ class Writer:
         return Entry(key, body.size, date(header(answer, "Date")))
 
     async def _in_parts(
-        self,
-        key: str,
-        held: list[bytes],
-        rest: bytes,
-        chunks: AsyncIterator[bytes],
-        *,
-        create: bool,
+        self, key: str, held: list[bytes], source: Source, *, create: bool
     ) -> Entry:
         """Straight to the final key, where nothing is seen before the upload is completed."""
         whole, mark = self._verbs.root + key, uuid.uuid4().hex
         with translating(key):
-            upload = await self._verbs.begin(whole, mark)
+            upload, _ = await self._verbs.begin(whole, mark)
         try:
-            parts = await self._send(key, upload, held, rest, chunks)
+            parts = await self._send(key, upload, held, source)
             with translating(key):
                 answer = await self._completed(whole, upload, parts, mark, create=create)
         except BaseException:
@@ -79,25 +73,19 @@ class Writer:
             raise
         return Entry(key, sum(part.size for part in parts), date(header(answer, "Date")))
 
-    async def _send(
-        self, key: str, upload: str, held: list[bytes], rest: bytes, chunks: AsyncIterator[bytes]
-    ) -> list[Part]:
+    async def _send(self, key: str, upload: str, held: list[bytes], source: Source) -> list[Part]:
         whole, chunksize = self._verbs.root + key, self._verbs.options.chunksize
 
         async def send(number: int, body: Body) -> Part:
             return await self._verbs.put_part(whole, upload, number, body)
 
-        left: bytes | None = rest
         async with Flight(send, self._allowance) as flight:
             for number in range(1, MOST_PARTS + 1):
                 with translating(key):
                     await flight.add(number, Body(held))
-                if left is None:
-                    with translating(key):
-                        return await flight.landed()
-                held = [left] if left else []
-                _, left = await gathered(chunks, size_of_part(number + 1, chunksize), held)
-                if left is None and not held:
+                held = []
+                await source.take(size_of_part(number + 1, chunksize), held)
+                if not held:
                     with translating(key):
                         return await flight.landed()
         raise FullError(key, f"an object cannot have more than {MOST_PARTS} parts")
@@ -116,26 +104,17 @@ class Writer:
                 raise
             return found
 
-    async def _spooled(
-        self, key: str, held: list[bytes], rest: bytes, chunks: AsyncIterator[bytes]
-    ) -> Entry:
+    async def _spooled(self, key: str, held: list[bytes], source: Source) -> Entry:
         """Exclusively where only a single request is known to be: its size is needed first."""
         file = cast("BinaryIO", await asyncio.to_thread(tempfile.TemporaryFile))
         try:
             size = 0
-            for piece in (*held, rest):
-                size += await asyncio.to_thread(file.write, piece)
-            held.clear()
-            async for piece in chunks:
-                size += await asyncio.to_thread(file.write, piece)
+            while held:
+                size += await asyncio.to_thread(file.write, b"".join(held))
                 if size > _SINGLE:
                     raise FullError(key, f"cannot create more than {_SINGLE} bytes exclusively")
+                held = []
+                await source.take(_PIECE, held)
             return await self.put(key, FileBody(file, size), create=True)
         finally:
             file.close()
-
-
-async def _solid(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    async for chunk in chunks:
-        if chunk:
-            yield chunk

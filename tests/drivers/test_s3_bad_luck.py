@@ -1,0 +1,444 @@
+"""The S3 driver when answers are lost, cut, late or refused, against a strict fake."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from botocore.credentials import ReadOnlyCredentials
+from tests.drivers.s3_fake import BUCKET, SMALLEST, S3Fake
+
+from entrepot.core import (
+    AccessError,
+    Driver,
+    ExistsError,
+    NotFoundError,
+    OffsetError,
+    StorageError,
+    UnavailableError,
+)
+from entrepot.core.testing.material import chunks_of, content, find, get, keys, pieces, put
+from entrepot.drivers.s3 import open_s3
+from entrepot.drivers.s3.client import Client, Patience
+from entrepot.drivers.s3.driver import S3Driver
+from entrepot.drivers.s3.session import session_for
+from entrepot.drivers.s3.signing import Place
+from entrepot.drivers.s3.verbs import Verbs
+
+pytestmark = pytest.mark.anyio
+
+MIB = 1024 * 1024
+PART = SMALLEST
+TOKEN = "u/1"
+HOW = ["cut", "lost", (500, "InternalError"), (503, "SlowDown")]
+QUICK = Patience(pause=0.001)
+
+
+@pytest.fixture
+async def fake() -> AsyncGenerator[S3Fake, None]:
+    async with S3Fake().running() as fake:
+        yield fake
+
+
+@asynccontextmanager
+async def opened(fake: S3Fake, **more: object) -> AsyncGenerator[S3Driver, None]:
+    """A driver without the SDK, which takes its time."""
+    options = fake.options(**more)
+    place = Place("http", fake.endpoint.removeprefix("http://"), f"/{BUCKET}/", "us-east-1")
+
+    async def credentials() -> ReadOnlyCredentials:
+        return ReadOnlyCredentials("AKFAKE", "very-secret", None)
+
+    async with session_for(options, place, verify=True) as session:
+        connections = options.maxconnections
+        client = Client(
+            session,
+            place,
+            credentials,
+            connections=connections,
+            sign_payload=True,
+            patience=QUICK,
+        )
+        yield S3Driver(Verbs(client, options), place, credentials)
+
+
+@pytest.fixture
+async def driver(fake: S3Fake) -> AsyncGenerator[Driver, None]:
+    async with opened(fake) as driver:
+        fake.counts.clear()
+        yield driver
+
+
+# -- creating ---------------------------------------------------------------------------
+
+
+async def test_create_whose_answer_was_lost_is_ours(fake: S3Fake, driver: Driver) -> None:
+    fake.fail("put", "lost")
+
+    entry = await driver.write("a", pieces(b"content"), create=True)
+
+    assert entry.size == 7
+    assert fake.counts["put"] == 2
+    assert await get(driver, "a") == b"content"
+
+
+async def test_create_that_lost_to_another_is_told(fake: S3Fake, driver: Driver) -> None:
+    """The same content even: the other one holds the claim."""
+    fake.fail("put", "cut")
+    fake.objects["a"] = fake._store("a", b"content", {})
+
+    with pytest.raises(ExistsError):
+        await driver.write("a", pieces(b"content"), create=True)
+
+
+async def test_create_in_parts_whose_answer_was_lost_is_ours(fake: S3Fake) -> None:
+    async with opened(fake) as driver:
+        driver._verbs.conditional_complete = True
+        fake.fail("complete", "lost")
+
+        await driver.write("a", pieces(content(PART + 7)), create=True)
+        with pytest.raises(ExistsError):
+            await driver.write("a", pieces(content(PART + 7)), create=True)
+
+    assert fake.uploads == {}
+
+
+async def test_create_of_a_large_stream_is_one_request_elsewhere(
+    fake: S3Fake, driver: Driver
+) -> None:
+    await driver.write("a", pieces(content(2 * PART + 7)), create=True)
+    with pytest.raises(ExistsError):
+        await driver.write("a", pieces(content(2 * PART + 7)), create=True)
+
+    assert (fake.counts["put"], fake.counts["begin"]) == (2, 0)
+    assert await get(driver, "a") == content(2 * PART + 7)
+
+
+# -- writing ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operation", ["begin", "part", "complete"])
+@pytest.mark.parametrize("how", HOW)
+async def test_write_survives_one_failure(
+    fake: S3Fake, driver: Driver, operation: str, how: str | tuple[int, str]
+) -> None:
+    fake.fail(operation, how)
+
+    await driver.write("a", pieces(content(2 * PART + 7)))
+
+    assert await get(driver, "a") == content(2 * PART + 7)
+
+
+@pytest.mark.parametrize("operation", ["begin", "part", "complete"])
+async def test_write_that_fails_leaves_nothing(
+    fake: S3Fake, driver: Driver, operation: str
+) -> None:
+    await put(driver, "a", b"old")
+    fake.fail(operation, (500, "InternalError"), times=100)
+
+    with pytest.raises(UnavailableError):
+        await driver.write("a", pieces(content(2 * PART + 7)))
+
+    assert await get(driver, "a") == b"old"
+    assert fake.uploads == {}
+
+
+async def test_slow_down_without_end_is_unavailable(fake: S3Fake, driver: Driver) -> None:
+    fake.fail("*", (503, "SlowDown"), times=1000)
+
+    with pytest.raises(UnavailableError) as raised:
+        await put(driver, "a")
+
+    assert raised.value.retry_after >= 1
+    assert fake.counts["put"] == QUICK.attempts
+
+
+async def test_a_stuck_server_ends_in_a_timeout(fake: S3Fake) -> None:
+    async with opened(fake) as driver:
+        driver._verbs.client.patience = replace(QUICK, attempts=2, answer=0.05, budget=0.1)
+        fake.fail("*", "stuck", times=10)
+
+        for operation in (driver.stat("a"), put(driver, "a"), get(driver, "a")):
+            with pytest.raises(UnavailableError, match="no answer in time"):
+                await operation
+
+
+# -- uploads ----------------------------------------------------------------------------
+
+STAGES = ["put", "begin", "part", "list", "get", "complete", "copy", "delete_many", "delete"]
+
+
+@pytest.mark.parametrize("operation", STAGES)
+@pytest.mark.parametrize("how", HOW)
+async def test_upload_survives_one_failure(
+    fake: S3Fake, driver: Driver, operation: str, how: str | tuple[int, str]
+) -> None:
+    data = content(2 * PART + 9)
+    fake.fail(operation, how)
+
+    await driver.upload(TOKEN).append(pieces(data[:1000]), 0)
+    await driver.upload(TOKEN).append(pieces(data[1000:]), 1000)
+    await driver.upload(TOKEN).commit("b", len(data))
+
+    assert await get(driver, "b") == data
+    assert await keys(driver) == ["b"]
+    assert fake.uploads == {}
+
+
+@pytest.mark.parametrize("operation", STAGES)
+@pytest.mark.parametrize("skip", [0, 1, 2])
+async def test_upload_goes_on_after_a_failure_at_any_stage(
+    fake: S3Fake, driver: Driver, operation: str, skip: int
+) -> None:
+    """A crash, too: whoever comes next knows the token alone."""
+    data = content(2 * PART + 9)
+    fake.fail(operation, (500, "InternalError"), times=QUICK.attempts, skip=skip)
+
+    for _ in range(4):
+        try:
+            size = await driver.upload(TOKEN).size()
+            if size < len(data):
+                await driver.upload(TOKEN).append(pieces(data[size:]), size)
+            await driver.upload(TOKEN).commit("b", len(data))
+            break
+        except UnavailableError:
+            continue
+    else:
+        pytest.fail("did not get through")
+
+    fake.heal()
+    assert await get(driver, "b") == data
+    assert await keys(driver) == ["b"]
+    assert fake.uploads == {}
+
+
+@pytest.mark.parametrize("operation", STAGES)
+async def test_upload_is_aborted_after_a_failure_at_any_stage(
+    fake: S3Fake, driver: Driver, operation: str
+) -> None:
+    data = content(2 * PART + 9)
+    fake.fail(operation, (500, "InternalError"), times=QUICK.attempts)
+    upload = driver.upload(TOKEN)
+    try:
+        await upload.append(pieces(data), 0)
+        await upload.commit("b", len(data))
+    except UnavailableError:
+        pass
+
+    for _ in range(2):
+        try:
+            await driver.upload(TOKEN).abort()
+        except UnavailableError:
+            continue
+
+    assert await keys(driver, "u/") == []
+    assert fake.uploads == {}
+
+
+async def test_commit_again_after_its_answer_was_lost(fake: S3Fake, driver: Driver) -> None:
+    """Everything was done but the last record's removal."""
+    data = content(2 * PART + 9)
+    await driver.upload(TOKEN).append(pieces(data), 0)
+    fake.fail("delete", (500, "InternalError"), times=QUICK.attempts)
+    with pytest.raises(UnavailableError):
+        await driver.upload(TOKEN).commit("b", len(data))
+
+    entry = await driver.upload(TOKEN).commit("b", len(data))
+
+    assert entry.size == len(data)
+    assert await keys(driver) == ["b"]
+
+
+async def test_commit_after_an_abort_finds_nothing(driver: Driver) -> None:
+    data = content(2 * PART + 9)
+    late = driver.upload(TOKEN)
+    await late.append(pieces(data), 0)
+    await driver.upload(TOKEN).abort()
+
+    with pytest.raises(OffsetError):
+        await driver.upload(TOKEN).commit("b", len(data))
+
+    assert await keys(driver) == []
+
+
+async def test_append_while_the_listing_is_behind(fake: S3Fake, driver: Driver) -> None:
+    await driver.upload(TOKEN).append(pieces(b"one"), 0)
+    shown = set(fake.objects)
+    await driver.upload(TOKEN).append(pieces(b"two"), 3)
+    fake.hidden = set(fake.objects) - shown
+
+    with pytest.raises(OffsetError):
+        await driver.upload(TOKEN).append(pieces(b"xxx"), 3)
+    fake.hidden = set()
+
+    assert await driver.upload(TOKEN).size() == 6
+    await driver.upload(TOKEN).commit("b", 6)
+    assert await get(driver, "b") == b"onetwo"
+
+
+async def test_many_small_appends_are_not_quadratic(fake: S3Fake, driver: Driver) -> None:
+    data = content(32 * 300)
+    upload = driver.upload(TOKEN)
+    for at in range(0, len(data), 32):
+        await upload.append(pieces(data[at : at + 32]), at)
+
+    stored = sum(len(o.data) for o in fake.objects.values())
+    assert fake.counts["put"] == 300
+    assert fake.counts["get"] <= 301
+    assert stored < 300 * 600
+    await upload.commit("b", len(data))
+    assert await get(driver, "b") == data
+
+
+async def test_a_typical_push_takes_few_requests(fake: S3Fake, driver: Driver) -> None:
+    small, large = content(PART - 9), content(4 * PART + 9)
+    for token, data in (("u/1", small), ("u/2", large)):
+        upload = driver.upload(token)
+        assert await upload.size() == 0
+        await upload.append(pieces(data), 0)
+        upload = driver.upload(token)
+        assert await upload.size() == len(data)
+        await upload.commit(f"b/{token}", len(data))
+        counts, fake.counts = dict(fake.counts), type(fake.counts)()
+        if data is small:
+            assert counts == {"list": 2, "put": 3, "get": 2, "delete": 2}
+        else:
+            records = {"list": 2, "put": 3, "get": 1, "delete": 1, "delete_many": 1}
+            assert counts == records | {"begin": 1, "part": 5, "complete": 1, "copy": 1}
+
+
+# -- reading ----------------------------------------------------------------------------
+
+
+async def test_read_goes_on_where_the_connection_broke(fake: S3Fake, driver: Driver) -> None:
+    await put(driver, "a", content(4 * MIB))
+    fake.fail("get", "half", times=3)
+
+    assert await get(driver, "a", 5, 4 * MIB - 5) == content(4 * MIB)[5:-5]
+    assert fake.counts["get"] == 4
+
+
+async def test_read_of_an_object_replaced_while_the_connection_was_broken(
+    fake: S3Fake, driver: Driver
+) -> None:
+    await put(driver, "a", content(4 * MIB))
+    fake.fail("get", "half")
+
+    async with aclosing(driver.read("a")) as chunks:
+        await anext(chunks)
+        fake._store("a", content(4 * MIB, seed=1), {})
+        with pytest.raises(UnavailableError, match="replaced"):
+            async for _ in chunks:
+                pass
+
+
+async def test_read_is_never_short(fake: S3Fake, driver: Driver) -> None:
+    await put(driver, "a", content(MIB))
+    fake.fail("get", "half", times=1)
+    fake.fail("get", "cut", times=100)
+
+    with pytest.raises(UnavailableError):
+        await get(driver, "a")
+
+
+async def test_reads_closed_early_give_their_connections_back(fake: S3Fake) -> None:
+    async with opened(fake, maxconnections=4) as driver:
+        await put(driver, "a", content(3 * MIB))
+        for _ in range(300):
+            async with aclosing(driver.read("a")) as chunks:
+                await anext(chunks)
+
+        async with asyncio.timeout(5):
+            assert await get(driver, "a") == content(3 * MIB)
+            connector = driver._verbs.client._session.connector
+            assert connector is not None
+            assert len(connector._acquired) == 0
+
+
+# -- refusals ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "said"),
+    [
+        (403, "RequestTimeTooSkewed", "clock"),
+        (400, "ExpiredToken", "token has expired"),
+        (403, "InvalidAccessKeyId", "does not know the access key"),
+        (403, "SignatureDoesNotMatch", "secretkey"),
+        (403, "AccessDenied", "do not permit"),
+        (404, "NoSuchBucket", "the bucket does not exist"),
+        (301, "PermanentRedirect", "another region"),
+    ],
+)
+async def test_refusals_say_what_to_do(
+    fake: S3Fake, driver: Driver, status: int, code: str, said: str
+) -> None:
+    fake.fail("get", (status, code))
+    fake.fail("list", (status, code))
+
+    with pytest.raises(AccessError, match=said):
+        await get(driver, "a")
+    with pytest.raises(AccessError, match=said) as raised:
+        async with open_s3(fake.options()):
+            pass
+    assert BUCKET in str(raised.value)
+    assert "very-secret" not in str(raised.value)
+
+
+async def test_absence_is_only_what_the_server_says(fake: S3Fake, driver: Driver) -> None:
+    with pytest.raises(NotFoundError):
+        await driver.stat("a")
+    for how in ((403, "AccessDenied"), (500, "InternalError"), "cut"):
+        fake.fail("head", how, times=QUICK.attempts)
+        with pytest.raises(StorageError) as raised:
+            await driver.stat("a")
+        assert not isinstance(raised.value, NotFoundError)
+        fake.heal()
+    fake.fail("get", (404, "Nothing"))
+    with pytest.raises(UnavailableError):
+        await find(driver, "a")
+
+
+async def test_an_endpoint_without_a_server_is_named(fake: S3Fake) -> None:
+    options = fake.options(regionendpoint="http://127.0.0.1:1")
+
+    with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1.*cannot connect"):
+        async with open_s3(options):
+            pass
+
+
+async def test_folders_of_a_server_that_lists_by_folder_are_sorted(
+    fake: S3Fake, driver: Driver
+) -> None:
+    names = ["a-b/x", "a.c/x", "a/b", "a/c", "a", "ab", "b-c", "b/a-b/x", "b/a/x", "b/a.b/x"]
+    for name in names:
+        fake._store(name, b"x", {})
+    fake.unordered = True
+
+    with pytest.raises(UnavailableError, match="out of order"):
+        await keys(driver)
+
+    assert await keys(driver) == sorted(names)
+    assert await keys(driver, after="a.c/x") == [n for n in sorted(names) if n > "a.c/x"]
+
+
+async def test_encryption_class_and_acl_stand_in_every_kind_of_write(fake: S3Fake) -> None:
+    given = {"encrypt": True, "keyid": "k", "storageclass": "GLACIER_IR"}
+    given |= {"objectacl": "bucket-owner-read", "multipartcopythresholdsize": PART}
+    async with opened(fake, **given) as driver:
+        await put(driver, "small")
+        await driver.write("large", pieces(content(PART + 7)))
+        await driver.copy("small", "small-copy")
+        await driver.copy("large", "large-copy")
+        await driver.upload(TOKEN).append(chunks_of([content(PART + 7)]), 0)
+        await driver.upload(TOKEN).commit("upload", PART + 7)
+
+    for key, stored in fake.objects.items():
+        assert stored.headers["x-amz-server-side-encryption"] == "aws:kms", key
+        assert stored.headers["x-amz-server-side-encryption-aws-kms-key-id"] == "k", key
+        assert stored.headers["x-amz-storage-class"] == "GLACIER_IR", key
+        assert stored.headers["x-amz-acl"] == "bucket-owner-read", key
+    assert fake.counts["copy_part"] == 4
