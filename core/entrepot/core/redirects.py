@@ -16,7 +16,11 @@ _LOG = logging.getLogger(__name__)
 
 
 class Redirects:
-    """The driver's links to blobs, where `storage.redirect` allows them."""
+    """The driver's links to blobs, where `storage.redirect` allows them.
+
+    None is kept: to sign one takes some ten microseconds, and a driver that has to ask a
+    service for it knows better how long it lasts.
+    """
 
     def __init__(self, driver: Driver, *, enabled: bool) -> None:
         self._driver = driver

@@ -70,6 +70,17 @@ def test_shown_hides_what_a_driver_calls_secret() -> None:
     assert values["storage"]["mine"] == {"pin": "******", "pan": "a"}
 
 
+def test_shown_hides_what_a_middleware_calls_secret(loaded: Load) -> None:
+    text = (
+        "version: 0.1\nstorage: inmemory\n"
+        "middleware: {storage: [{name: mine, options: {pin: 1, pan: a}}, {name: mine}, {}]}\n"
+    )
+
+    values = shown(loaded(text), middlewares={"mine": Options})
+
+    assert values["middleware"]["storage"][0]["options"] == {"pin": "******", "pan": "a"}
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [

@@ -34,19 +34,29 @@ _WITHOUT_EFFECT = ("reporting", "compatibility")
 _USER_IN_URL = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 
-def shown(loaded: Loaded, drivers: Models | None = None) -> dict[str, Any]:
+def shown(
+    loaded: Loaded, drivers: Models | None = None, middlewares: Models | None = None
+) -> dict[str, Any]:
     """What is in effect, defaults included, in the file's own form.
 
     Keys without a value are left out. Values that are secret, or whose key looks like it, and
-    users in URLs are `******`; with the options models of `drivers`, so are their secrets.
+    users in URLs are `******`; with the options models of `drivers` and of storage
+    `middlewares`, so are their secrets.
     """
     values = _effective(loaded.configuration)
     driver = loaded.configuration.storage.driver
-    options = (drivers or {}).get(driver)
-    for key, field in fields(options).items() if options else ():
-        if is_secret(field) and values["storage"][driver].get(key):
-            values["storage"][driver][key] = HIDDEN
+    _hide(values["storage"].get(driver), (drivers or {}).get(driver))
+    for shown_one in values.get("middleware", {}).get("storage", ()):
+        _hide(shown_one.get("options"), (middlewares or {}).get(shown_one.get("name", "")))
     return values
+
+
+def _hide(values: dict[str, Any] | None, options: type[BaseModel] | None) -> None:
+    """Hide what a plug-in's model says is secret."""
+    if values and options:
+        for key, field in fields(options).items():
+            if is_secret(field) and values.get(key):
+                values[key] = HIDDEN
 
 
 def _effective(configuration: Configuration) -> dict[str, Any]:

@@ -33,7 +33,8 @@ def show(config: ConfigurationFile = None) -> None:
     plugins = load_plugins(disabled_by(os.environ))
     with reported():
         loaded, _ = read(config, plugins)
-    effective = shown(loaded, plugins.driver_options)
+    middlewares = plugins.storage_middleware_options
+    effective = shown(loaded, plugins.driver_options, middlewares)
     typer.echo(yaml.safe_dump(effective, sort_keys=False), nl=False)
     for path, origin in sorted(loaded.origins.items()):
         if origin != "default":
