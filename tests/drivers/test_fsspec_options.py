@@ -78,6 +78,7 @@ UNSUITABLE = [
     ("dir::simplecache::s3://bucket", "replicas would not see each other's pushes"),
     ("reference://a::file:///srv", "can only be read"),
     ("hf://datasets/a/b", "each write is a commit"),
+    ("smb://host/share/registry", "mount the share and use the filesystem driver"),
     ("s3://a::file:///srv", "only dir:: can"),
     ("dir:///srv", "write dir::file:///srv/registry"),
 ]
@@ -134,6 +135,20 @@ async def test_protocol_whose_package_is_missing_names_what_to_install(
     )
 
     assert await refused("far://host") == "far:// is not installed: Install far-away"
+
+
+@pytest.mark.parametrize("module", ["fsspec.implementations.sftp", "not_there"])
+async def test_sftp_without_sshfs_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    def find(protocol: str) -> Any:
+        if module == "not_there":
+            raise ImportError(protocol)
+        return type("SFTPFileSystem", (), {"__module__": module})
+
+    monkeypatch.setattr(fsspec, "get_filesystem_class", find)
+
+    assert "pip install sshfs" in await refused("sftp://host/srv")
 
 
 async def test_option_that_the_filesystem_does_not_take_is_named() -> None:

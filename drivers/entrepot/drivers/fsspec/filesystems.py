@@ -23,6 +23,8 @@ from entrepot.drivers.fsspec.unsuitable import protocol_of
 ResultT = TypeVar("ResultT")
 _UNWANTED = re.compile(r"unexpected keyword argument '(\w+)'")
 _WANTED = re.compile(r"missing \d+ required \S+ arguments?: (.*)")
+_SSH = {"sftp", "ssh"}
+_SSHFS = "pip install sshfs"
 _SHORTEST_SECRET = 4  # characters; hiding every shorter one would make messages unreadable
 
 
@@ -82,16 +84,24 @@ def place_of(options: FsspecOptions) -> Place:
 
 
 def _class(protocol: str) -> Any:
+    library: Any = fsspec
     try:
-        library: Any = fsspec
-        return library.get_filesystem_class(protocol)
+        kind = library.get_filesystem_class(protocol)
     except ImportError as error:
         hint = known_implementations.get(protocol, {}).get("err", str(error))
+        hint = _SSHFS if protocol in _SSH else hint
         raise StorageError("", f"{protocol}:// is not installed: {hint}") from error
     except ValueError as error:
         raise StorageError(
             "", f"fsspec knows no {protocol}://; is the package that brings it installed?"
         ) from error
+    if protocol in _SSH and kind.__module__ == "fsspec.implementations.sftp":
+        raise StorageError(
+            "",
+            f"{protocol}:// through paramiko trusts any host and does not come back when its one "
+            f"connection is lost: {_SSHFS}",
+        )
+    return kind
 
 
 def _from_url(kind: Any, url: str) -> dict[str, Any]:

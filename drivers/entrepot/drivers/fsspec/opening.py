@@ -102,9 +102,6 @@ def _made(place: Place, options: FsspecOptions) -> Any:
         if isinstance(given.get("auth"), list):
             given["auth"] = tuple(given["auth"])  # YAML has no other way to write a pair
         return Place(place.protocol, place.kind, given, place.root).make(timeout=options.timeout)
-    if place.protocol == "smb":
-        # others may read what is replaced, or else a pull keeps a push from ending
-        return place.make(share_access="rwd", timeout=options.timeout, register_session_retries=0)
     return place.make()
 
 
@@ -114,10 +111,6 @@ def _driver_of(place: Place, filesystem: Any, options: FsspecOptions) -> FsspecD
         from entrepot.drivers.fsspec.webdav import WebdavDriver  # noqa: PLC0415 - needs webdav4
 
         return WebdavDriver(filesystem, place.root, threads=options.threads)
-    if name == "SMBFileSystem":
-        from entrepot.drivers.fsspec.smb import SmbDriver  # noqa: PLC0415 - needs smbprotocol
-
-        return SmbDriver(filesystem, place.root, threads=options.threads)
     if name == "MemoryFileSystem":
         return MemoryDriver(filesystem, place.root, threads=options.threads)
     try:

@@ -22,6 +22,7 @@ _KINDS: dict[tuple[type[Exception], ...], type[Exception]] = {
     (asyncssh.PermissionDenied,): PermissionError,
 }
 _FULL = (asyncssh.SFTPNoSpaceOnFilesystem, asyncssh.SFTPQuotaExceeded)
+_FIRST_CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"  # a quarter less processor time
 _LIVES_ASKED = 3  # times within the time-out that a silent server is asked for a sign of life
 
 
@@ -63,6 +64,7 @@ class Connection:
             keepalive_interval=self.timeout / _LIVES_ASKED,
             keepalive_count_max=_LIVES_ASKED - 1,
             known_hosts=(),  # asyncssh's own default; sshfs would trust any host
+            encryption_algs=_FIRST_CIPHERS,
         )
         try:
             with telling(""):

@@ -27,6 +27,8 @@ REASONS = {
     "libarchive": _ARCHIVE,
     "reference": _READ_ONLY,
     "simplecache": _CACHE,
+    "smb": "its rename replaces nothing, and a server may refuse to replace a file that is open; "
+    "mount the share and use the filesystem driver",
     "tar": _ARCHIVE,
     "zip": _ARCHIVE,
 }
