@@ -86,8 +86,9 @@ async def probe(
     instances: list[Instance] = []
     try:
         for _ in range(2):
-            instances.append(Instance(opening))
-            run.drivers.append(await instances[-1].driver(seconds))
+            instance = Instance(opening)
+            run.drivers.append(await instance.driver(seconds))
+            instances.append(instance)
         await run.checks()
     finally:
         for instance in instances:
@@ -116,8 +117,7 @@ class _Run:
                 if name == _FIRST and finding.result == "failed":
                     return
         finally:
-            if not self.hung:
-                await self._clean_up(place)
+            await self._clean_up(place)
 
     async def close(self, instance: Instance) -> None:
         """What closing raises is a finding: it would end each worker of a registry."""
@@ -160,7 +160,7 @@ class _Run:
         try:
             left = await bounded(_remove(place), self.seconds)
         except (TimeoutError, HungError) as error:
-            self.hung = isinstance(error, HungError)
+            self.hung = self.hung or isinstance(error, HungError)
             detail = f"cleaning up did not end; remove what is below {place.folder}/"
             self._tell(_failed(CLEAN_UP, detail))
         except Exception as error:

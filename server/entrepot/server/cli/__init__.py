@@ -13,6 +13,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="An OCI and Docker registry whose storage is plug-ins.",
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # joins the lines of a paragraph
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(serve.serve)

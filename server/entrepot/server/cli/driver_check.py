@@ -72,8 +72,6 @@ class _Progress:
     @contextmanager
     def shown(self) -> Generator[None, None, None]:
         self.begun("opening")
-        if not self._as_json:
-            self._row("check", "result", "what was seen")
         with self._status:
             yield
 
@@ -87,6 +85,8 @@ class _Progress:
     def told(self, finding: Finding) -> None:
         self._findings.append(finding)
         if not self._as_json:
+            if len(self._findings) == 1:
+                self._row("check", "result", "what was seen")
             self._row(finding.check, finding.result, finding.detail)
 
     def stop(self) -> None:
@@ -107,7 +107,9 @@ class _Progress:
         for finding in report.findings:
             counts[finding.result] += 1
         if not report.kept:
-            return f"{self._name}: {counts['failed']} promises are broken; do not use it like this"
+            broken = counts["failed"]
+            told = "1 promise is" if broken == 1 else f"{broken} promises are"
+            return f"{self._name}: {told} broken; do not store images there"
         limited = f", {counts['limited']} limited" if counts["limited"] else ""
         return f"{self._name}: every promise is kept ({counts['ok']} ok{limited})"
 

@@ -45,7 +45,7 @@ def show_parameters(
 
 
 def document(
-    pages: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Markdown files.")],
+    pages: Annotated[list[Path], typer.Argument(metavar="FILE", help="Markdown files.")],
 ) -> None:
     """Renew the parameter tables in Markdown files.
 

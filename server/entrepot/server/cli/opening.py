@@ -23,7 +23,7 @@ StoreOfConfiguration = Annotated[
     Path | None,
     typer.Argument(
         envvar=CONFIGURATION_PATH,
-        metavar="[CONFIG]",
+        metavar="CONFIG",
         help="The configuration whose storage is meant, as for `entrepot serve`; without it, "
         "the filesystem under ./registry-data.",
     ),

@@ -22,7 +22,7 @@ ConfigurationFile = Annotated[
     Path | None,
     typer.Argument(
         envvar=CONFIGURATION_PATH,
-        metavar="[CONFIG]",
+        metavar="CONFIG",
         help="Distribution's config.yml; without it, the filesystem under ./registry-data "
         "is served on 127.0.0.1:5000.",
     ),

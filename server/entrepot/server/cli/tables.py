@@ -22,6 +22,13 @@ def console() -> Console:
 
 
 def show(shown: Table) -> None:
-    console().print(shown)
+    printing = console()
+    if printing.is_terminal:
+        printing.print(shown)
+    else:
+        with printing.capture() as captured:
+            printing.print(shown)
+        for line in captured.get().splitlines():
+            typer.echo(line.rstrip())
     if not shown.row_count:
         typer.echo("none", err=True)
