@@ -9,7 +9,7 @@ PLANTED = {
     "StatTellsAWrongSize": """
         stat_tells_key_and_size rewrite_is_seen_by_another_instance stat_and_scan_agree
         write_is_seen_by_another_instance write_over_existing_replaces_all_of_it
-        write_under_way_shows_the_old_content
+        write_under_way_shows_the_old_content write_large_over_large_replaces_all_of_it
     """,
     "StatTellsLocalTime": """
         stat_tells_when_it_was_written stat_and_scan_agree write_gives_the_entry
@@ -29,13 +29,17 @@ PLANTED = {
         read_below_an_object_is_missing read_of_a_folder_is_missing read_range_missing
         write_broken_stream_leaves_nothing write_cancelled_leaves_nothing
         write_from_a_missing_object_leaves_nothing write_is_seen_by_another_instance
-        write_under_way_is_not_seen
+        write_under_way_is_not_seen read_of_missing_objects_leaks_nothing
+        move_missing_below_an_object
     """,
     "ReadGivesAllAtOnce": "read_large_object_in_pieces",
-    "ReadLeaksWhenClosedEarly": "read_closed_early_leaks_nothing",
+    "ReadLeaksWhenClosedEarly": """
+        read_closed_early_leaks_nothing reads_closed_early_at_once_leak_nothing
+    """,
     "ReadFollowsAnOverwrite": "write_during_a_read_does_not_mix_into_it",
     "ReadsShareAPosition": """
         reads_at_once_do_not_disturb_each_other writes_and_reads_of_many_keys_at_once
+        reads_at_once_of_a_large_object
     """,
     "ReadsOfLargeObjectsShareAPosition": "reads_at_once_of_a_large_object",
     "WriteInPlace": """
@@ -46,13 +50,14 @@ PLANTED = {
         write_broken_stream_over_existing_keeps_it write_cancelled_leaves_nothing
         write_cancelled_over_existing_keeps_it write_from_a_missing_object_leaves_nothing
         write_under_way_shows_the_old_content writes_at_once_to_one_key_leave_one_of_them
+        move_missing_below_an_object
     """,
     "WriteKeepsWhatCameOfABrokenStream": """
         write_broken_stream_leaves_nothing copy_missing_leaves_the_target
         copy_of_a_folder_is_missing create_broken_stream_leaves_nothing
         move_missing_leaves_the_target move_of_a_folder_is_missing
         write_broken_stream_over_existing_keeps_it
-        write_from_a_missing_object_leaves_nothing
+        write_from_a_missing_object_leaves_nothing move_missing_below_an_object
     """,
     "WriteTakesCancellationForTheEnd": """
         write_cancelled_leaves_nothing create_cancelled_leaves_nothing
@@ -62,11 +67,13 @@ PLANTED = {
         write_lets_the_streams_error_through create_broken_stream_leaves_nothing
         upload_broken_append_keeps_a_true_prefix
         upload_broken_first_append_keeps_a_true_prefix write_broken_stream_leaves_nothing
-        write_broken_stream_over_existing_keeps_it
+        write_broken_stream_over_existing_keeps_it write_of_broken_streams_leaks_nothing
+        upload_of_broken_streams_leaks_nothing
     """,
     "WriteKeepsALongerEnd": """
         write_over_existing_replaces_all_of_it copy_over_existing move_over_existing
         rewrite_is_seen_by_another_instance upload_commit_replaces
+        write_large_over_large_replaces_all_of_it
     """,
     "WriteKeepsOldPartsOfALargeObject": "write_large_over_large_replaces_all_of_it",
     "WriteLeavesATemporaryObject": """
@@ -78,10 +85,12 @@ PLANTED = {
         upload_cancelled_append_keeps_a_true_prefix
         write_broken_stream_over_existing_keeps_it write_cancelled_leaves_nothing
         write_from_a_missing_object_leaves_nothing write_under_way_is_not_seen
+        move_missing_below_an_object
     """,
     "WriteFoldsCase": """
         write_keys_that_differ_in_case scan_agrees_with_sorting
-        scan_upper_case_before_lower_case write_every_kind_of_key
+        scan_upper_case_before_lower_case write_every_kind_of_key scan_many_keys
+        delete_keeps_keys_that_a_pattern_finds
     """,
     "CreateRaces": """
         create_two_at_once_has_one_winner create_by_two_instances_has_one_winner
@@ -103,10 +112,14 @@ PLANTED = {
         delete_missing_is_no_error delete_a_key_named_twice delete_at_once_of_one_key
         delete_existing_among_missing delete_more_keys_than_one_request_takes
         delete_of_a_folder_deletes_nothing delete_twice_is_no_error
+        move_cancelled_keeps_the_content delete_cancelled_can_be_repeated
+        delete_below_an_object_is_no_error
     """,
     "DeleteTakesAPrefix": "delete_keeps_keys_that_begin_alike delete_of_a_folder_deletes_nothing",
     "DeleteTakesFolders": "delete_of_a_folder_deletes_nothing",
-    "DeleteSendsOnePage": "delete_more_keys_than_one_request_takes scan_more_than_one_page",
+    "DeleteSendsOnePage": """
+        delete_more_keys_than_one_request_takes scan_more_than_one_page scan_many_keys
+    """,
     "DeleteTakesAPattern": "delete_keeps_keys_that_a_pattern_finds",
     "DeleteRefusesBelowAnObject": "delete_below_an_object_is_no_error",
     "ScanInOrderOfWriting": """
@@ -121,14 +134,15 @@ PLANTED = {
     """,
     "ScanIncludesAfter": """
         scan_after_a_key_there_is scan_after_the_last_key scan_after_within_a_prefix
-        scan_agrees_with_sorting scan_more_than_one_page
+        scan_agrees_with_sorting scan_more_than_one_page scan_many_keys
     """,
     "ScanIgnoresDelimiter": """
         scan_delimiter_gives_one_prefix_for_a_folder
         delete_of_the_last_object_leaves_no_folder scan_agrees_with_sorting
         scan_delimiter_after_a_prefix_it_gave scan_delimiter_after_all_of_a_folder
         scan_delimiter_after_some_of_a_folder scan_delimiter_counts_behind_the_prefix
-        scan_delimiter_merges_prefixes_and_entries
+        scan_delimiter_merges_prefixes_and_entries scan_many_keys
+        scan_prefix_is_taken_to_the_letter
     """,
     "ScanGivesPrefixesFirst": """
         scan_delimiter_merges_prefixes_and_entries scan_agrees_with_sorting
@@ -136,19 +150,20 @@ PLANTED = {
     """,
     "ScanPassesOverABegunFolder": """
         scan_delimiter_after_a_prefix_it_gave scan_agrees_with_sorting
-        scan_delimiter_after_some_of_a_folder
+        scan_delimiter_after_some_of_a_folder scan_many_keys
     """,
     "ScanTakesPrefixForAFolder": """
         scan_prefix_in_the_middle_of_a_name scan_after_within_a_prefix
         scan_agrees_with_sorting scan_delimiter_counts_behind_the_prefix
         scan_prefix_is_a_whole_key scan_prefix_is_the_beginning_of_a_name
-        stat_and_scan_agree
+        stat_and_scan_agree scan_prefix_is_taken_to_the_letter
     """,
-    "ScanStopsAfterOnePage": "scan_more_than_one_page",
+    "ScanStopsAfterOnePage": "scan_more_than_one_page scan_many_keys",
     "ScanRemembers": "scan_shows_what_another_instance_did",
     "CopyInTheBackground": """
         copy_large_is_complete_on_return copy_empty_object copy_gives_an_equal
         copy_over_existing move_large move_leaves_the_target_alone move_over_existing
+        move_cancelled_keeps_the_content
     """,
     "MoveClearsTheTargetFirst": "move_missing_leaves_the_target move_onto_itself",
     "MoveLeavesTheSource": "move_leaves_the_target_alone move_large move_over_existing",
@@ -187,15 +202,13 @@ PLANTED = {
         upload_cancelled_append_keeps_a_true_prefix
     """,
     "ReadKeepsAConnectionWhenClosedEarly": """
-        read_closed_early_leaks_nothing
-        reads_closed_early_at_once_leak_nothing
+        read_closed_early_leaks_nothing reads_closed_early_at_once_leak_nothing
     """,
     "ReadKeepsAConnectionWhenMissing": "read_of_missing_objects_leaks_nothing",
     "ReadTakesAConnectionAtTheCall": "read_closed_before_its_first_step_leaks_nothing",
     "ReadKeepsAConnectionWhenCancelled": "read_cancelled_leaks_nothing",
     "WriteKeepsAConnectionWhenBroken": """
-        write_of_broken_streams_leaks_nothing
-        upload_of_broken_streams_leaks_nothing
+        write_of_broken_streams_leaks_nothing upload_of_broken_streams_leaks_nothing
     """,
     "WriteKeepsAConnectionWhenCancelled": "write_cancelled_leaks_nothing",
     "AppendKeepsAConnectionWhenBroken": "upload_of_broken_streams_leaks_nothing",
@@ -212,8 +225,7 @@ PLANTED = {
     "CreateIsExclusiveInOneProcess": "create_by_two_processes_has_one_winner",
     "ReadsAreRememberedInTheProcess": "write_is_seen_by_another_process",
     "UploadIsHeldInTheProcess": """
-        upload_goes_on_in_another_process
-        upload_goes_on_after_a_process_was_killed
+        upload_goes_on_in_another_process upload_goes_on_after_a_process_was_killed
     """,
     "AppendReservesItsRoom": "upload_goes_on_after_a_process_was_killed",
     "WriteHidesItsTemporaryObject": "write_of_a_killed_process_leaves_the_old_content",

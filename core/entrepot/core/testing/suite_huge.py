@@ -38,10 +38,10 @@ class Huge(Bounds):
         cuts = [0, 7, self.huge // 3, self.huge * 9 // 10, self.huge]
         for start, stop in pairwise(cuts):
             assert await upload.append(made.chunks(start, stop), start) == stop
-        await upload.commit("a", self.huge)
+        await upload.commit("b", self.huge)
 
-        assert (await driver.stat("a")).size == self.huge
-        await made.check(driver, "a")
+        assert (await driver.stat("b")).size == self.huge
+        await made.check(driver, "b")
 
 
 class _Made:
