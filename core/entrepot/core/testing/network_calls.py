@@ -23,9 +23,9 @@ OpenThrough = Callable[[str], Opening]
 
 Call = Callable[[Driver], Awaitable[object]]
 
-_TOKEN = "u/begun"
+_BEGUN = "u/begun"
 DATA = content(2000)  # of the object `a`
-HELD = content(1000, seed=1)  # by the upload _TOKEN
+HELD = content(1000, seed=1)  # by the upload _BEGUN
 
 REPEATABLE: dict[str, Call] = {
     "stat": lambda driver: driver.stat("a"),
@@ -36,13 +36,13 @@ REPEATABLE: dict[str, Call] = {
     "scan": keys,
     "scan a folder": folder,
     "copy": lambda driver: driver.copy("a", "c"),
-    "size": lambda driver: driver.upload(_TOKEN).size(),
+    "size": lambda driver: driver.upload(_BEGUN).size(),
 }
 _ONCE: dict[str, Call] = {
     "create": lambda driver: put(driver, "new", DATA, create=True),
     "move": lambda driver: driver.move("m", "n"),
     "first append": lambda driver: driver.upload("u/new").append(pieces(DATA), 0),
-    "append": lambda driver: driver.upload(_TOKEN).append(pieces(DATA), len(HELD)),
+    "append": lambda driver: driver.upload(_BEGUN).append(pieces(DATA), len(HELD)),
     "commit": lambda driver: driver.upload("u/whole").commit("b", len(HELD)),
     "abort": lambda driver: driver.upload("u/other").abort(),
 }
@@ -53,13 +53,13 @@ async def prepare(direct: Driver) -> None:
     """What the calls need to succeed."""
     for key in ("a", "d", "m"):
         await put(direct, key, DATA)
-    for token in (_TOKEN, "u/whole", "u/other"):
+    for token in (_BEGUN, "u/whole", "u/other"):
         await direct.upload(token).append(pieces(HELD), 0)
 
 
 async def forget(direct: Driver) -> None:
     """End the uploads, of which a scan need not show anything."""
-    for token in (_TOKEN, "u/whole", "u/other", "u/new"):
+    for token in (_BEGUN, "u/whole", "u/other", "u/new"):
         await direct.upload(token).abort()
 
 
