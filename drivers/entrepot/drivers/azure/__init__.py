@@ -29,4 +29,4 @@ async def open_azure(options: AzureOptions) -> AsyncGenerator[Driver, None]:
 
 @hookimpl
 def register_drivers(register: RegisterDriver) -> None:
-    register("azure", open_azure, AzureOptions)
+    register("azure", open_azure, AzureOptions, needs=("adlfs",))
