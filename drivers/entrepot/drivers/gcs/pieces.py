@@ -46,13 +46,23 @@ class Pieces:
         self._keep = keep
         self._over = b""  # of the next piece
         self._ended = False
+        self._ready: Piece | None = None
 
     async def is_done(self) -> bool:
         """Whether nothing follows; waits for the next chunk."""
         self._over = self._over or await self._pull()
         return not self._over
 
+    async def look(self) -> Piece:
+        """The piece that will be taken next. Who keeps it costs memory."""
+        if self._ready is None:
+            self._ready = await self.take()
+        return self._ready
+
     async def take(self) -> Piece:
+        if self._ready is not None:
+            piece, self._ready = self._ready, None
+            return piece
         parts: list[bytes] = []
         missing = self._size
         while missing:

@@ -50,12 +50,11 @@ class Writing:
 
         Raises ExistsError: if it is to be created and there is one.
         """
-        first = await pieces.take()
-        if first.is_last or first.size == most:
-            return await self._put(target, first)
+        if await _is_one(pieces, most):
+            return await self._put(target, await pieces.take())
         session = await self._begun(target)
         try:
-            return await self._send(target, session, first, pieces, most)
+            return await self._send(target, session, pieces, most)
         except BaseException:
             await session.cancel()
             raise
@@ -116,9 +115,10 @@ class Writing:
         return Session(self._wire, target.key, location)
 
     async def _send(
-        self, target: Target, session: Session, piece: Piece, pieces: Pieces, most: int | None
+        self, target: Target, session: Session, pieces: Pieces, most: int | None
     ) -> Stored:
         """Send one piece while the next one comes."""
+        piece = await pieces.take()
         while not piece.is_last and session.size + piece.size != most:
             sending = asyncio.ensure_future(session.send(piece))
             try:
@@ -162,6 +162,11 @@ class Writing:
             reason = "the backend stored other bytes than were sent, and they are still there"
             raise UnavailableError(target.key, reason) from error
         raise UnavailableError(target.key, "the backend stored other bytes than were sent")
+
+
+async def _is_one(pieces: Pieces, most: int | None) -> bool:
+    first = await pieces.look()
+    return first.is_last or first.size == most
 
 
 async def _creating(target: Target, work: Awaitable[ResultT]) -> ResultT:
