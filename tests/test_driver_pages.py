@@ -35,3 +35,8 @@ def test_driver_has_a_page_with_its_parameters(name: str) -> None:
     text = (DOCS / "drivers" / f"{name}.md").read_text(encoding="utf-8")
 
     assert re.findall(r"<!-- parameters: (.*) -->", text) == [name]
+
+
+def test_every_link_of_the_index_leads_somewhere() -> None:
+    for link in re.findall(r"\]\(([^)#:]+)", INDEX):
+        assert (DOCS / link).exists(), link
