@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from functools import partial
@@ -24,7 +25,7 @@ from entrepot.drivers.readcache.folder import Folder
 
 pytestmark = pytest.mark.anyio
 MIB = 1024 * 1024
-CONTENT = os.urandom(3 * MIB + 7)
+CONTENT = random.Random(1).randbytes(3 * MIB + 7)
 
 
 def key_of(content: bytes, algorithm: str = "sha256") -> str:
