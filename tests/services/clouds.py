@@ -1,4 +1,4 @@
-"""Emulators of Google Cloud Storage and of Azure's blob service, in memory."""
+"""Emulators of Google Cloud Storage, in memory, and of Azure's blob service, on disk."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _start_azurite(place: Place) -> Mapping[str, str]:
         *(node, "--max-old-space-size=2048", _azurite(place.folder)),
         *("--blobHost", HOST, "--blobPort", str(place.port), "--silent", "--disableTelemetry"),
         "--skipApiVersionCheck",  # clients are newer than it is
-        *("--inMemoryPersistence", "--extentMemoryLimit", "2048"),
+        *("--location", place.data),  # in memory, it keeps what was deleted until it is full
     )
     url = f"http://{HOST}:{place.port}/{_ACCOUNT}"
     place.wait("azurite", lambda: answers(f"{url}?comp=list", statuses=(400, 403)))
