@@ -25,6 +25,7 @@ _UNWANTED = re.compile(r"unexpected keyword argument '(\w+)'")
 _WANTED = re.compile(r"missing \d+ required \S+ arguments?: (.*)")
 _SSH = {"sftp", "ssh"}
 _SSHFS = "pip install sshfs"
+_OPEN = {"host", "base_url", "endpoint_url", "username", "user", "known_hosts"}  # no secrets
 _SHORTEST_SECRET = 4  # characters; hiding every shorter one would make messages unreadable
 
 
@@ -116,10 +117,7 @@ def _from_url(kind: Any, url: str) -> dict[str, Any]:
 def _texts(value: Any) -> set[str]:
     if is_mapping(value):
         return {
-            text
-            for name, below in value.items()
-            if name not in {"host", "base_url", "username", "user", "known_hosts"}
-            for text in _texts(below)
+            text for name, below in value.items() if name not in _OPEN for text in _texts(below)
         }
     if is_list(value):
         return {text for below in value for text in _texts(below)}

@@ -76,8 +76,19 @@ async def _opened_asynchronous(
     place: Place, options: FsspecOptions
 ) -> AsyncGenerator[FsspecDriver, None]:
     filesystem = place.make(asynchronous=True, use_listings_cache=False)
-    async with FsspecDriver(filesystem, place.root, timeout=options.timeout) as driver:
-        yield driver
+    try:
+        async with FsspecDriver(filesystem, place.root, timeout=options.timeout) as driver:
+            yield driver
+    finally:
+        await _leave(filesystem)
+
+
+async def _leave(filesystem: Any) -> None:
+    """End the sessions of an asynchronous filesystem, which no method of fsspec's does."""
+    if creator := getattr(filesystem, "_s3creator", None):  # s3fs
+        await creator.__aexit__(None, None, None)
+    if session := getattr(filesystem, "_session", None):  # others over aiohttp
+        await session.close()
 
 
 @asynccontextmanager
