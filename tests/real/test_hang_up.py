@@ -49,6 +49,11 @@ def connections(server: Server, endpoint: str) -> int:
     return sum(row[9] in sockets and row[2].endswith(wanted) and row[3] == "01" for row in rows)
 
 
+def log(server: Server) -> str:
+    """What the server has logged."""
+    return server.log.read_text(errors="replace")
+
+
 def comes_true(claim: Callable[[], bool]) -> bool:
     """Whether it is so before the time is up."""
     deadline = time.monotonic() + SECONDS
@@ -107,6 +112,8 @@ def test_hanging_up_in_a_push_gives_the_connection_back(
     for location in locations:
         hang_up_in_a_push(server, location)
 
+    paths = [httpx2.URL(location).path for location in locations]
+    assert comes_true(lambda: all(f"client left: PATCH {path}" in log(server) for path in paths))
     assert comes_true(lambda: connections(server, backend.endpoint) <= before + 2)
     for location in locations:
         assert registry.http.delete(location).status_code == 204
