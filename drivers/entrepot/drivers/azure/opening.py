@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import aiohttp
 
@@ -94,7 +95,7 @@ def _transport(options: AzureOptions) -> Any:
         connector=aiohttp.TCPConnector(limit=0),  # turns are waited for before signing
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
-        trust_env=True,
+        trust_env=bool(getproxies()),  # aiohttp asks a thread, twice for each request
         read_bufsize=CHUNK // 2,
     )
     return AioHttpTransport(
