@@ -43,7 +43,7 @@ class Fault:
 
 
 class Fake:
-    """A server for one bucket. `token` is the only one it accepts, where there is one."""
+    """A server for one bucket. With `needs_token` it accepts those in `tokens` alone."""
 
     def __init__(self) -> None:
         self.store = Store()
@@ -52,7 +52,8 @@ class Fake:
         self.headers: list[dict[str, str]] = []
         self.open_requests = 0
         self.most_open = 0
-        self.token = ""
+        self.needs_token = False
+        self.tokens: set[str] = set()
         self.tokens_given = 0
         self.token_error = ""
         self.token_seconds = 3600
@@ -150,11 +151,12 @@ class Fake:
                 told = {"error": "invalid_grant", "error_description": self.token_error}
                 return web.json_response(told, status=400)
             self.tokens_given += 1
-            self.token = f"token-{self.tokens_given}"
-            given = {"access_token": self.token, "expires_in": self.token_seconds}
+            token = f"token-{self.tokens_given}"
+            self.tokens.add(token)
+            given = {"access_token": token, "expires_in": self.token_seconds}
             return web.json_response(given)
-        wanted = request.headers.get("Authorization", "")
-        if self.token and kind != "link" and wanted != f"Bearer {self.token}":
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if self.needs_token and kind != "link" and token not in self.tokens:
             raise RefusalError(401, "Invalid Credentials", "authError")
         answer: web.StreamResponse = await getattr(self, f"_{kind}")(request)
         return answer

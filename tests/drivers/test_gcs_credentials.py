@@ -30,7 +30,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def key(fake: Fake) -> dict[str, str]:
     """The account's key; without a token of it the fake refuses everything."""
-    fake.token = "none was given"
+    fake.needs_token = True
     fake.public_key = private_key().public_key()
     return key_content(f"{fake.url}/token")
 
@@ -71,7 +71,7 @@ async def test_token_that_was_revoked_is_replaced_once_for_all(
 ) -> None:
     async with open_on(fake, **logged_in(key)) as driver:
         await put(driver, "a")
-        fake.token = "another"
+        fake.tokens.clear()
 
         async with asyncio.TaskGroup() as group:
             for _ in range(20):
@@ -209,12 +209,13 @@ def links(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> Links:
     monkeypatch.setattr(google.auth.iam, "_IAM_SIGN_ENDPOINT", f"{fake.url}/sign?name={{}}")
     fake.sign = sign
     fake.public_key = private_key().public_key()
-    fake.token = "token"
+    fake.needs_token = True
+    fake.tokens = {"token"}
     return Links(AttachedAccount(), Names("bucket", ""), fake.url, Threads(2))
 
 
 async def test_google_signs_where_there_is_no_key(fake: Fake, driver: Driver, links: Links) -> None:
-    fake.token = ""
+    fake.needs_token = False
     await put(driver, "a", b"content")
 
     first = await links.link("a", "GET", 60)

@@ -49,7 +49,7 @@ async def test_requests_of_small_objects(driver: Driver, fake: Fake) -> None:
 
 async def test_many_small_appends_cost_the_same_each(driver: Driver, fake: Fake) -> None:
     upload = driver.upload("u/1")
-    data = content(32 * 200)
+    data = content(32 * 164)
     costs: list[int] = []
 
     for at in range(0, len(data), 32):

@@ -30,7 +30,7 @@ class TestGcs(DriverSuite):
 
     @pytest.fixture
     def open_driver(self, fake: Fake) -> Opening:
-        fake.token = "none was given"
+        fake.needs_token = True
         fake.public_key = private_key().public_key()
         key = key_content(f"{fake.url}/token")
         options = GcsOptions(bucket="bucket", endpoint=fake.url, credentials=key)
