@@ -13,16 +13,17 @@ from entrepot.core.plugins import load_plugins
 DOCS = Path(__file__).parents[1] / "docs"
 INDEX = (DOCS / "drivers.md").read_text(encoding="utf-8")
 PAGES = sorted((DOCS / "drivers").glob("*.md"))
+OBSTORE = DOCS.parent / "drivers" / "entrepot-obstore" / "README.md"
 OPTIONS = load_plugins().driver_options
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*PAGES, OBSTORE], ids=lambda page: page.stem)
 def test_page_is_up_to_date(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
 
     renewed = filled(text, OPTIONS)
 
-    assert renewed == text, f"run: entrepot drivers document docs/drivers/{page.name}"
+    assert renewed == text, f"run: entrepot drivers document {page.relative_to(DOCS.parent)}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
