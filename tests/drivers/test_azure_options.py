@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from entrepot.core import StorageError
 from entrepot.core.plugins import Plugins
 from entrepot.drivers import azure
-from entrepot.drivers.azure import AzureOptions
+from entrepot.drivers.azure import AzureOptions, open_azure
 
 KEY = "c2VjcmV0LWtleQ=="
 V2 = {"accountname": "acme", "accountkey": KEY, "container": "registry"}
@@ -119,6 +121,15 @@ def test_driver_registers_without_its_client_library() -> None:
     plugins.add(azure, "azure")
 
     assert plugins.driver("azure").options is AzureOptions
+
+
+@pytest.mark.anyio
+async def test_missing_client_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "entrepot.drivers.azure.opening", None)
+
+    with pytest.raises(StorageError, match=r"pip install entrepot\[azure\]"):
+        async with open_azure(options(**V2)):
+            pass
 
 
 def test_every_key_is_described() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from xml.etree import ElementTree as ET
@@ -69,9 +70,8 @@ class Listing:
         """Whether a group that begins before `after` has something behind it."""
         if not isinstance(item, Prefix) or not after.startswith(item.key):
             return False
-        async for _ in self.scan(item.key, after, ""):
-            return True
-        return False
+        async with aclosing(self.scan(item.key, after, "")) as items:
+            return await anext(items, None) is not None
 
     async def _page(self, prefix: str, after: str, delimiter: str, marker: str) -> _Page:
         names = self._requests.names

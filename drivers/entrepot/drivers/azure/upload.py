@@ -27,6 +27,7 @@ from entrepot.drivers.azure.writing import IF_ABSENT, put
 _KEPT = 32  # blocks after which they are made durable: what a crash costs at most, 160 MiB
 _SMALL = 4 * MIB  # bytes of a block that is put together with its neighbours
 _SMALLS = 64  # blocks as small as that at the end, before it is done
+_MANY = 1000  # blocks of all sizes, from which on it is done sooner: Azure allows 50,000
 _ABSENT = frozenset({"BlobNotFound"})
 
 
@@ -190,7 +191,7 @@ def to_merge(sizes: Sequence[int]) -> tuple[int, int]:
     while begin and sizes[begin - 1] < _SMALL:
         begin -= 1
         rest += sizes[begin]
-    if len(sizes) - begin <= _SMALLS:
+    if len(sizes) - begin <= (_SMALLS if len(sizes) < _MANY else _SMALLS // 8):
         return 0, 0
     while (rest := rest - sizes[begin]) < sizes[begin]:
         begin += 1
