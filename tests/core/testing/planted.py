@@ -214,19 +214,25 @@ PLANTED = {
     "AppendKeepsAConnectionWhenBroken": "upload_of_broken_streams_leaks_nothing",
     "ScanKeepsAConnectionWhenClosedEarly": "scan_closed_early_leaks_nothing",
     "ScanKeepsAConnectionWhenCancelled": "scan_cancelled_leaks_nothing",
-    "CopyIsSeenHalf": "copy_cancelled_leaves_the_target_whole",
+    "CopyIsSeenHalf": "copy_cancelled_leaves_the_target_whole move_cancelled_keeps_the_content",
     "MoveDeletesFirst": "move_cancelled_keeps_the_content",
     "CommitForgetsFirst": "upload_cancelled_commit_keeps_the_content",
     "DeleteStaysLockedWhenCancelled": "delete_cancelled_can_be_repeated",
     "MoveBelowAnObjectIsUnavailable": "move_missing_below_an_object",
-    "ScanTakesPrefixForAPattern": "scan_prefix_is_taken_to_the_letter",
+    "ScanTakesPrefixForAPattern": "scan_prefix_is_taken_to_the_letter scan_agrees_with_sorting",
     "ScanStopsAfterFivePages": "scan_many_keys",
-    "UploadsAreFew": "uploads_at_once",
-    "CreateIsExclusiveInOneProcess": "create_by_two_processes_has_one_winner",
-    "ReadsAreRememberedInTheProcess": "write_is_seen_by_another_process",
+    "UploadsAreFew": "uploads_at_once upload_many_small_appends",
+    "CreateIsExclusiveInOneProcess": """
+        create_by_two_processes_has_one_winner write_every_kind_of_key
+    """,
+    "ReadsAreRememberedInTheProcess": "write_is_seen_by_another_process write_every_kind_of_key",
     "UploadIsHeldInTheProcess": """
         upload_goes_on_in_another_process upload_goes_on_after_a_process_was_killed
+        write_every_kind_of_key
     """,
-    "AppendReservesItsRoom": "upload_goes_on_after_a_process_was_killed",
-    "WriteHidesItsTemporaryObject": "write_of_a_killed_process_leaves_the_old_content",
+    "AppendReservesItsRoom": "upload_goes_on_after_a_process_was_killed write_every_kind_of_key",
+    "WriteHidesItsTemporaryObject": """
+        write_of_a_killed_process_leaves_the_old_content
+        upload_goes_on_after_a_process_was_killed write_every_kind_of_key
+    """,
 }
