@@ -106,10 +106,9 @@ class S3Fake:
         self.requests.append(request)
         body = await request.read()
         how = self._fault(operation)
-        if how == "cut":
-            return self._cut(request)
         if how == "stuck":
             await self.stuck.wait()
+        if how in {"cut", "stuck"}:
             return self._cut(request)
         if isinstance(how, tuple):
             return error(*how)
@@ -178,14 +177,14 @@ class S3Fake:
     def _do_put(self, request: web.Request, key: str, body: bytes) -> web.Response:
         if request.headers.get("If-None-Match") == "*" and key in self.objects:
             return error(412, "PreconditionFailed")
-        stored = self._store(key, body, dict(request.headers))
+        stored = self.store(key, body, dict(request.headers))
         return web.Response(headers={"ETag": stored.etag})
 
     def _do_copy(self, request: web.Request, key: str, body: bytes) -> web.Response:
         source = self._source(request)
         if isinstance(source, web.Response):
             return source
-        stored = self._store(key, source.data, dict(request.headers))
+        stored = self.store(key, source.data, dict(request.headers))
         stored.meta = dict(source.meta)
         return completed("CopyObjectResult", ETag=stored.etag)
 
@@ -246,7 +245,7 @@ class S3Fake:
         if any(len(data) < SMALLEST for data in joined[:-1]):
             return error(400, "EntityTooSmall")
         del self.uploads[request.query["uploadId"]]
-        stored = self._store(key, b"".join(joined), upload.headers)
+        stored = self.store(key, b"".join(joined), upload.headers)
         return completed("CompleteMultipartUploadResult", ETag=stored.etag)
 
     def _do_abort(self, request: web.Request, key: str, body: bytes) -> web.Response:
@@ -263,7 +262,7 @@ class S3Fake:
                 ET.SubElement(element, "UploadId").text = id_
         return web.Response(body=ET.tostring(root))
 
-    def _store(self, key: str, data: bytes, headers: dict[str, str]) -> Stored:
+    def store(self, key: str, data: bytes, headers: dict[str, str]) -> Stored:
         lower = {name.lower(): value for name, value in headers.items()}
         meta = {name: text for name, text in lower.items() if name.startswith("x-amz-meta-")}
         stored = Stored(data, f'"{uuid.uuid4().hex}"', meta, lower)

@@ -53,11 +53,11 @@ def listed(
     most = min(int(query.get("max-keys", _PAGE)), _PAGE)
     root = ET.Element("ListBucketResult")
     for key in keys[:most]:
-        size = groups[key]
-        element = ET.SubElement(root, "CommonPrefixes" if size is None else "Contents")
-        ET.SubElement(element, "Prefix" if size is None else "Key").text = key
-        if size is not None:
-            ET.SubElement(element, "Size").text = str(size)
+        held = groups[key]
+        element = ET.SubElement(root, "CommonPrefixes" if held is None else "Contents")
+        ET.SubElement(element, "Prefix" if held is None else "Key").text = key
+        if held is not None:
+            ET.SubElement(element, "Size").text = str(held)
             ET.SubElement(element, "LastModified").text = "2026-01-02T03:04:05.000Z"
     if len(keys) > most:
         ET.SubElement(root, "IsTruncated").text = "true"

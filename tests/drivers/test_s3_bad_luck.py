@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
-from botocore.credentials import ReadOnlyCredentials
 from tests.drivers.s3_fake import BUCKET, SMALLEST, S3Fake
 
 from entrepot.core import (
@@ -25,7 +25,7 @@ from entrepot.drivers.s3 import open_s3
 from entrepot.drivers.s3.client import Client, Patience
 from entrepot.drivers.s3.driver import S3Driver
 from entrepot.drivers.s3.session import session_for
-from entrepot.drivers.s3.signing import Place
+from entrepot.drivers.s3.signing import Keys, Place
 from entrepot.drivers.s3.verbs import Verbs
 
 pytestmark = pytest.mark.anyio
@@ -35,6 +35,13 @@ PART = SMALLEST
 TOKEN = "u/1"
 HOW = ["cut", "lost", (500, "InternalError"), (503, "SlowDown")]
 QUICK = Patience(pause=0.001)
+
+
+@dataclass(frozen=True)
+class Given:
+    access_key: str = "AKFAKE"
+    secret_key: str = "very-secret"
+    token: str | None = None
 
 
 @pytest.fixture
@@ -49,8 +56,8 @@ async def opened(fake: S3Fake, **more: object) -> AsyncGenerator[S3Driver, None]
     options = fake.options(**more)
     place = Place("http", fake.endpoint.removeprefix("http://"), f"/{BUCKET}/", "us-east-1")
 
-    async def credentials() -> ReadOnlyCredentials:
-        return ReadOnlyCredentials("AKFAKE", "very-secret", None)
+    async def credentials() -> Keys:
+        return Given()
 
     async with session_for(options, place, verify=True) as session:
         connections = options.maxconnections
@@ -88,7 +95,7 @@ async def test_create_whose_answer_was_lost_is_ours(fake: S3Fake, driver: Driver
 async def test_create_that_lost_to_another_is_told(fake: S3Fake, driver: Driver) -> None:
     """The same content even: the other one holds the claim."""
     fake.fail("put", "cut")
-    fake.objects["a"] = fake._store("a", b"content", {})
+    fake.objects["a"] = fake.store("a", b"content", {})
 
     with pytest.raises(ExistsError):
         await driver.write("a", pieces(b"content"), create=True)
@@ -96,7 +103,7 @@ async def test_create_that_lost_to_another_is_told(fake: S3Fake, driver: Driver)
 
 async def test_create_in_parts_whose_answer_was_lost_is_ours(fake: S3Fake) -> None:
     async with opened(fake) as driver:
-        driver._verbs.conditional_complete = True
+        driver.verbs.conditional_complete = True
         fake.fail("complete", "lost")
 
         await driver.write("a", pieces(content(PART + 7)), create=True)
@@ -158,7 +165,7 @@ async def test_slow_down_without_end_is_unavailable(fake: S3Fake, driver: Driver
 
 async def test_a_stuck_server_ends_in_a_timeout(fake: S3Fake) -> None:
     async with opened(fake) as driver:
-        driver._verbs.client.patience = replace(QUICK, attempts=2, answer=0.05, budget=0.1)
+        driver.verbs.client.patience = replace(QUICK, attempts=2, answer=0.05, budget=0.1)
         fake.fail("*", "stuck", times=10)
 
         for operation in (driver.stat("a"), put(driver, "a"), get(driver, "a")):
@@ -329,7 +336,7 @@ async def test_read_of_an_object_replaced_while_the_connection_was_broken(
 
     async with aclosing(driver.read("a")) as chunks:
         await anext(chunks)
-        fake._store("a", content(4 * MIB, seed=1), {})
+        fake.store("a", content(4 * MIB, seed=1), {})
         with pytest.raises(UnavailableError, match="replaced"):
             async for _ in chunks:
                 pass
@@ -353,8 +360,7 @@ async def test_reads_closed_early_give_their_connections_back(fake: S3Fake) -> N
 
         async with asyncio.timeout(5):
             assert await get(driver, "a") == content(3 * MIB)
-            connector = driver._verbs.client._session.connector
-            assert connector is not None
+            connector: Any = driver.verbs.client.session.connector
             assert len(connector._acquired) == 0
 
 
@@ -415,7 +421,7 @@ async def test_folders_of_a_server_that_lists_by_folder_are_sorted(
 ) -> None:
     names = ["a-b/x", "a.c/x", "a/b", "a/c", "a", "ab", "b-c", "b/a-b/x", "b/a/x", "b/a.b/x"]
     for name in names:
-        fake._store(name, b"x", {})
+        fake.store(name, b"x", {})
     fake.unordered = True
 
     with pytest.raises(UnavailableError, match="out of order"):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
-import botocore.session
-from botocore.config import Config
 from tests.services.running import Service
 
 from entrepot.drivers.s3 import S3Options
@@ -18,13 +17,15 @@ SERVERS = ("seaweedfs", "ministack", "moto", "rgw")
 
 def sdk(service: Service) -> Any:
     """Another client than the driver's."""
-    return botocore.session.get_session().create_client(
+    session: Any = import_module("botocore.session").get_session()
+    config: Any = import_module("botocore.config")
+    return session.create_client(
         "s3",
         region_name="us-east-1",
         endpoint_url=service["endpoint"],
         aws_access_key_id=service["accesskey"],
         aws_secret_access_key=service["secretkey"],
-        config=Config(
+        config=config.Config(
             s3={"addressing_style": "path"},
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",

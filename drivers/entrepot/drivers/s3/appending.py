@@ -86,10 +86,11 @@ class Appending:
                 mark=record.mark or mark,
                 stray=record.stray or stray,
                 free=record.free + _RESERVED,
+                last=None,  # its number is used again
             )
             created = await self._records.create(new)
             if created is not None:
-                return record.free, created
+                return record.next_number(exact=self._verbs.client.exact), created
             found = await self._records.newest(new.number)
             if found.size != record.size or found.target:
                 break
@@ -130,7 +131,6 @@ class Appending:
         if finished and held:
             # behind all others it may be short; so commit has nothing left to send
             last = await self._refusing(self._send(self._number, Body(held)))
-            self._number += 1
         return await self._record_parts(parts, self._number, held, last)
 
     async def _record_parts(

@@ -26,6 +26,7 @@ from entrepot.drivers.s3.signing import UNSIGNED, Keys, Place, query_of, signed
 _LOG = getLogger(__name__)
 _NOTHING: Mapping[str, str] = {}
 _SLOWEST = 128 * 1024  # bytes per second below which sending counts as stuck
+_REQUEST_ID = "x-amz-request-id"  # RGW's are like tx00000ef222057966de737-006b060c2d-103a-zone
 _ERROR_BODY = 64 * 1024
 
 
@@ -66,7 +67,8 @@ class Client:
         self.place = place
         self.patience = patience or Patience()
         self.ordered = True  # until the server shows that it lists keys in another order
-        self._session = session
+        self.exact = False  # RGW completes an upload only with all parts that it was ever sent
+        self.session = session
         self._keys = keys
         self._origin = f"{place.scheme}://{place.host}"
         self._requests = asyncio.Semaphore(connections)
@@ -159,7 +161,7 @@ class Client:
         full = signed(method, self.place, path, query, headers, payload, keys, moment)
         url = URL(f"{self._origin}{path}?{query}" if query else self._origin + path, encoded=True)
         data = None if body is None else Sending(body)
-        response = await self._session.request(
+        response = await self.session.request(
             method, url, headers=full, data=data, allow_redirects=False
         )
         if self._log:
@@ -170,6 +172,7 @@ class Client:
         """The answer's body. Raises Refused: if the status is none of success."""
         if response.status < 300:
             self.ordered = self.ordered and "SeaweedFS" not in response.headers.get("Server", "")
+            self.exact = self.exact or response.headers.get(_REQUEST_ID, "").startswith("tx0")
             return await response.read()
         data = await response.content.read(_ERROR_BODY)
         names = {name.lower(): value for name, value in response.headers.items()}
@@ -234,7 +237,7 @@ def refused_by(error: Exception) -> Refused:
     if isinstance(error, Refused):
         return error
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
-        raise AccessError("", f"TLS: {type(error).__name__}: {error.os_error or error}") from error
+        raise AccessError("", f"TLS: {error}") from error
     if isinstance(error, aiohttp.ClientConnectorError):
         refused = Refused(0, message=f"cannot connect: {error.os_error or type(error).__name__}")
         refused.perhaps = False

@@ -26,7 +26,7 @@ class S3Driver(Driver):
     """Objects below the root directory of a bucket. Everything is one to three requests."""
 
     def __init__(self, verbs: Verbs, public: Place, keys: Callable[[], Awaitable[Keys]]) -> None:
-        self._verbs = verbs
+        self.verbs = verbs
         self._public = public
         self._keys = keys
         self._allowance = Allowance(_AHEAD)
@@ -34,19 +34,19 @@ class S3Driver(Driver):
 
     async def stat(self, key: str) -> Entry:
         with translating(key):
-            return entry_of(key, await self._verbs.head(self._verbs.root + key))
+            return entry_of(key, await self.verbs.head(self.verbs.root + key))
 
     def read(
         self, key: str, start: int = 0, stop: int | None = None
     ) -> AsyncGenerator[bytes, None]:
-        return reading.read(self._verbs, key, start, stop)
+        return reading.read(self.verbs, key, start, stop)
 
     async def write(self, key: str, chunks: AsyncIterator[bytes], *, create: bool = False) -> Entry:
         return await self._writer.write(key, chunks, create=create)
 
     async def delete(self, keys: Sequence[str]) -> None:
-        root = self._verbs.root
-        failures = await delete(self._verbs, [root + key for key in keys])
+        root = self.verbs.root
+        failures = await delete(self.verbs, [root + key for key in keys])
         if failures:
             named = ((key.removeprefix(root), refused) for key, refused in failures.items())
             raise DeleteError({key: refused.error(key) for key, refused in named})
@@ -54,25 +54,25 @@ class S3Driver(Driver):
     def scan(
         self, prefix: str, *, after: str = "", delimiter: str = ""
     ) -> AsyncGenerator[Entry | Prefix, None]:
-        return scanning.below_root(self._verbs, prefix, after, delimiter)
+        return scanning.below_root(self.verbs, prefix, after, delimiter)
 
     async def copy(self, source: str, target: str) -> Entry:
-        root = self._verbs.root
+        root = self.verbs.root
         with translating(source):
-            found = await self._verbs.head(root + source)
+            found = await self.verbs.head(root + source)
             entry = entry_of(target, found)
             if source == target:
                 return entry
             etag = header(found, "ETag")
-            modified = await copy(self._verbs, root + source, root + target, entry.size, etag)
+            modified = await copy(self.verbs, root + source, root + target, entry.size, etag)
         return Entry(target, entry.size, modified)
 
     async def link(self, key: str, method: Literal["GET", "HEAD"], seconds: int) -> str | None:
         keys = await self._keys()
         moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        path = self._public.path_of(self._verbs.root + key)
+        path = self._public.path_of(self.verbs.root + key)
         lasting = min(seconds, _LONGEST_LINK)
         return signing.link(method, self._public, path, keys, moment, lasting)
 
     def upload(self, token: str) -> Upload:
-        return S3Upload(self._verbs, self._writer, self._allowance, token)
+        return S3Upload(self.verbs, self._writer, self._allowance, token)

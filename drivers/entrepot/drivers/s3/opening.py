@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
 import s3fs
+from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError, NoCredentialsError
+from botocore.loaders import Loader
 
 from entrepot.core import AccessError, Driver, StorageError
 from entrepot.drivers.s3.client import Client, Patience
@@ -59,7 +62,7 @@ async def opened(options: S3Options) -> AsyncGenerator[Driver, None]:
         probe = client(_START)
         await _probed(Verbs(probe, options), options, place)
         lasting = client(Patience())
-        lasting.ordered = probe.ordered
+        lasting.ordered, lasting.exact = probe.ordered, probe.exact
         yield S3Driver(Verbs(lasting, options), public, keys)
 
 
@@ -85,7 +88,10 @@ async def _sdk_client(options: S3Options, endpoint: str) -> AsyncGenerator[Any, 
     path_style = options.forcepathstyle
     if path_style is None:
         path_style = bool(options.regionendpoint)
-    filesystem = s3fs.S3FileSystem(
+    session: Any = AioSession()
+    session.register_component("data_loader", _models())
+    filesystem: Any = s3fs.S3FileSystem(
+        session=session,
         asynchronous=True,
         skip_instance_cache=True,
         use_listings_cache=False,
@@ -119,6 +125,12 @@ async def _sdk_client(options: S3Options, endpoint: str) -> AsyncGenerator[Any, 
         yield client
     finally:
         await filesystem._s3creator.__aexit__(None, None, None)
+
+
+@cache
+def _models() -> Any:
+    """What the SDK knows of services, read once in a process: that takes a second."""
+    return Loader()
 
 
 class _Caught(Exception):  # noqa: N818 - carries a request out of the SDK before it is sent
@@ -155,7 +167,7 @@ async def _resolved(client: Any, options: S3Options) -> Place:
 
 
 def _place(request: Any) -> Place:
-    parts = urlsplit(request.url)
+    parts = urlsplit(str(request.url))
     authorization = request.headers["Authorization"]
     if isinstance(authorization, bytes):
         authorization = authorization.decode()

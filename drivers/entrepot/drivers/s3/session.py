@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -23,7 +24,7 @@ async def session_for(
     connector = aiohttp.TCPConnector(
         limit=2 * options.maxconnections, ssl=_tls(options, verify), ttl_dns_cache=60
     )
-    session = aiohttp.ClientSession(
+    session: Any = aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,

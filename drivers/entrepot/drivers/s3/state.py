@@ -47,6 +47,17 @@ class Record:
     last: Part | None = None  # all tails once more, as a part that must be the last one
     target: str = ""  # what it is being committed to
 
+    def next_number(self, *, exact: bool) -> int:
+        """The number of the next part: of none that anybody may be sending still.
+
+        If the server must be sent `exact` parts, that of a part which nobody recorded: who sends
+        it still makes the upload fail in the end, by its ETag, while a part that stays beside
+        the others would always.
+        """
+        if exact:
+            return self.parts[-1].number + 1 if self.parts else 1
+        return self.free
+
     def line(self, inline: int) -> bytes:
         """As it is stored, before `inline` bytes, which become the last of the tails."""
         fields: dict[str, Any] = {

@@ -40,7 +40,8 @@ class S3Upload(Upload):
     async def append(self, chunks: AsyncIterator[bytes], offset: int) -> int:
         record = await self._at(offset)
         held: list[bytes] = []
-        room = size_of_part(record.free, self._verbs.options.chunksize)
+        number = record.next_number(exact=self._verbs.client.exact)
+        room = size_of_part(number, self._verbs.options.chunksize)
         waiting = sum(tail.size for tail in record.tails)
         error: BaseException | None = None
         source = Source(chunks)
@@ -164,7 +165,7 @@ class S3Upload(Upload):
         if record.last is not None:
             return (*record.parts, record.last)
         body = Body(await each(self._records.tail, record.tails))
-        number = record.free
+        number = record.next_number(exact=self._verbs.client.exact)
         part = await self._verbs.put_part(self._records.staged, record.upload, number, body)
         return (*record.parts, part)
 
