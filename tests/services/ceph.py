@@ -196,11 +196,10 @@ class _Cluster:
 
 RGW = Definition(
     name="rgw",
-    purpose="S3: Ceph's gateway; needs root, and minutes to be installed",
+    purpose="S3: Ceph's gateway, which checks signatures and lists in byte order",
     packages=_PACKAGES,
     install=lambda _: packages.debian(_PROGRAMS, _PACKAGES),
     installed=lambda _: all(packages.system_program(each) for each in _PROGRAMS),
     start=_start,
     ports=_PORTS,
-    optional=True,
 )

@@ -100,4 +100,3 @@ class Definition:
     ports: int = 1  # in a row
     grace: float = 5.0  # seconds between asking it to end and killing it
     memory: int = 4096 * MIB  # bytes for each process
-    optional: bool = False  # started only where it is named

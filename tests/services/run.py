@@ -1,7 +1,7 @@
 """Installs, starts and stops the storage servers of the outer test loop, on loopback only.
 
-    python tests/services/run.py install [NAME ...]        all but the optional ones
-    python tests/services/run.py start [NAME[=PORT] ...]   those that are installed
+    python tests/services/run.py install [NAME ...]        these, or all
+    python tests/services/run.py start [NAME[=PORT] ...]   these, or all
     python tests/services/run.py stop [NAME ...]           all that were started here
     python tests/services/run.py wipe [NAME ...]           stop, and remove what they store
     python tests/services/run.py status                    exit code 1 unless all started ones run
@@ -94,8 +94,7 @@ def status(service: Definition) -> str:
 
 def describe(service: Definition) -> str:
     """What a server is for, and what it comes from."""
-    optional = "; only where named" if service.optional else ""
-    return f"{service.purpose} ({', '.join(service.packages)}{optional})"
+    return f"{service.purpose} ({', '.join(service.packages)})"
 
 
 def shown(values: dict[str, str]) -> str:
@@ -121,8 +120,7 @@ COMMANDS: dict[str, Callable[[Definition], str]] = {
 def chosen(command: str, named: Sequence[str]) -> list[tuple[Definition, int | None]]:
     """The servers that a command is for, and the ports asked for."""
     if not named:
-        everything = command in {"stop", "status", "list", "wipe"}
-        return [(each, None) for each in SERVICES.values() if everything or not each.optional]
+        return [(each, None) for each in SERVICES.values()]
     found = list[tuple[Definition, int | None]]()
     for text in named:
         name, _, port = text.partition("=")

@@ -56,7 +56,6 @@ def service(
     *,
     start: Callable[[Place], Mapping[str, str]] = start_small,
     there: bool = True,
-    optional: bool = False,
 ) -> Definition:
     """A server that is installed, or never can be."""
 
@@ -71,7 +70,6 @@ def service(
         installed=installed,
         start=start,
         memory=256 * MIB,
-        optional=optional,
     )
 
 
@@ -84,7 +82,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Path, N
             service("small"),
             service("broken", start=start_broken),
             service("absent", there=False),
-            service("rare", optional=True),
         )
     }
     monkeypatch.setenv("ENTREPOT_SERVICES", str(tmp_path / "services"))
@@ -225,7 +222,7 @@ def test_server_that_is_never_ready_is_given_up(
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
-        (["start", "smal"], 2, "smal: no such server; there are small, broken, absent, rare"),
+        (["start", "smal"], 2, "smal: no such server; there are small, broken, absent"),
         (["stop", "small=1"], 2, "small=1: a port is for start, and a number"),
         (["start", "small=x"], 2, "small=x: a port is for start, and a number"),
         (["start", "absent"], 1, "not installed: python tests/services/run.py install absent"),
@@ -240,10 +237,9 @@ def test_mistake_is_told(
     assert complaint in capsys.readouterr().err
 
 
-def test_optional_server_is_installed_only_where_named() -> None:
-    assert [each.name for each, _ in run.chosen("install", [])] == ["small", "broken", "absent"]
-    assert [each.name for each, _ in run.chosen("install", ["rare"])] == ["rare"]
-    assert "rare" in [each.name for each, _ in run.chosen("stop", [])]
+def test_command_without_names_is_for_all() -> None:
+    assert [each.name for each, _ in run.chosen("start", [])] == ["small", "broken", "absent"]
+    assert [each.name for each, _ in run.chosen("start", ["absent"])] == ["absent"]
 
 
 def test_taken_port_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
