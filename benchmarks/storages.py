@@ -14,7 +14,10 @@ __all__ = ["BACKENDS", "FILESYSTEM", "MIB", "SHARED", "Storage", "check", "open_
 
 MIB = 1 << 20
 FILESYSTEM = "filesystem"
-BACKENDS = (FILESYSTEM, "s3", "s3-ministack", "s3-rgw", "gcs", "azure", "sftp", "webdav")
+BACKENDS = (
+    FILESYSTEM,
+    *("s3", "s3-ministack", "s3-rgw", "gcs", "azure", "obstore", "sftp", "webdav"),
+)
 SHARED = {  # what the peers can store on, too, configured by the same section
     "v3": {FILESYSTEM, "s3", "s3-ministack", "s3-rgw", "azure"},
     "v2": {FILESYSTEM, "s3", "s3-ministack", "s3-rgw"},

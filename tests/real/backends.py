@@ -150,6 +150,24 @@ def _webdav(service: Service, bucket: str) -> Backend:
     )
 
 
+def _obstore(service: Service, bucket: str) -> Backend:
+    return Backend(
+        name="obstore",
+        driver="obstore",
+        options={
+            "url": f"s3://{bucket}/below/here",
+            "config": {
+                "endpoint": service["endpoint"],
+                "access_key_id": service["accesskey"],
+                "secret_access_key": service["secretkey"],
+            },
+        },
+        bucket=S3Bucket(service, bucket),
+        endpoint=urlsplit(service["endpoint"]).netloc,
+        secrets=(service["secretkey"],),
+    )
+
+
 Make = Callable[[Service, str], Backend]
 _MADE: dict[str, tuple[str, Make]] = {
     "s3": ("seaweedfs", _s3),
@@ -157,6 +175,7 @@ _MADE: dict[str, tuple[str, Make]] = {
     "s3-rgw": ("rgw", _s3),
     "gcs": ("fake-gcs-server", _gcs),
     "azure": ("azurite", _azure),
+    "obstore": ("seaweedfs", _obstore),
     "sftp": ("sftp", _sftp),
     "webdav": ("webdav", _webdav),
 }
