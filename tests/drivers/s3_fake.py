@@ -59,6 +59,7 @@ class S3Fake:
         self.requests: list[web.Request] = []
         self.hidden: set[str] = set()  # keys that listings do not show yet
         self.unordered = False
+        self.exact = False  # like RGW: all parts it was sent, or none
         self.endpoint = ""
         self.stuck = asyncio.Event()
         self._faults: list[Fault] = []
@@ -237,7 +238,10 @@ class S3Fake:
         if request.headers.get("If-None-Match") == "*" and key in self.objects:
             return error(412, "PreconditionFailed")
         joined: list[bytes] = []
-        for one in tree_of(body).iter("Part"):
+        listed = tree_of(body).findall("Part")
+        if self.exact and len(listed) != len(upload.parts):
+            return error(400, "InvalidPart")
+        for one in listed:
             etag, data = upload.parts.get(int(one.findtext("PartNumber") or 0), ("", b""))
             if etag != one.findtext("ETag"):
                 return error(400, "InvalidPart")

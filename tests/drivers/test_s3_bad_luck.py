@@ -4,72 +4,36 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, replace
+from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.drivers.s3_fake import BUCKET, SMALLEST, S3Fake
+from tests.drivers.s3_fake import BUCKET, S3Fake
+from tests.drivers.s3_opened import PART, QUICK, opened
 
 from entrepot.core import (
     AccessError,
     Driver,
     ExistsError,
     NotFoundError,
-    OffsetError,
     StorageError,
     UnavailableError,
 )
 from entrepot.core.testing.material import chunks_of, content, find, get, keys, pieces, put
 from entrepot.drivers.s3 import open_s3
-from entrepot.drivers.s3.client import Client, Patience
-from entrepot.drivers.s3.driver import S3Driver
-from entrepot.drivers.s3.session import session_for
-from entrepot.drivers.s3.signing import Keys, Place
-from entrepot.drivers.s3.verbs import Verbs
 
 pytestmark = pytest.mark.anyio
 
 MIB = 1024 * 1024
-PART = SMALLEST
 TOKEN = "u/1"
 HOW = ["cut", "lost", (500, "InternalError"), (503, "SlowDown")]
-QUICK = Patience(pause=0.001)
-
-
-@dataclass(frozen=True)
-class Given:
-    access_key: str = "AKFAKE"
-    secret_key: str = "very-secret"
-    token: str | None = None
 
 
 @pytest.fixture
 async def fake() -> AsyncGenerator[S3Fake, None]:
     async with S3Fake().running() as fake:
         yield fake
-
-
-@asynccontextmanager
-async def opened(fake: S3Fake, **more: object) -> AsyncGenerator[S3Driver, None]:
-    """A driver without the SDK, which takes its time."""
-    options = fake.options(**more)
-    place = Place("http", fake.endpoint.removeprefix("http://"), f"/{BUCKET}/", "us-east-1")
-
-    async def credentials() -> Keys:
-        return Given()
-
-    async with session_for(options, place, verify=True) as session:
-        connections = options.maxconnections
-        client = Client(
-            session,
-            place,
-            credentials,
-            connections=connections,
-            sign_payload=True,
-            patience=QUICK,
-        )
-        yield S3Driver(Verbs(client, options), place, credentials)
 
 
 @pytest.fixture
@@ -171,150 +135,6 @@ async def test_a_stuck_server_ends_in_a_timeout(fake: S3Fake) -> None:
         for operation in (driver.stat("a"), put(driver, "a"), get(driver, "a")):
             with pytest.raises(UnavailableError, match="no answer in time"):
                 await operation
-
-
-# -- uploads ----------------------------------------------------------------------------
-
-STAGES = ["put", "begin", "part", "list", "get", "complete", "copy", "delete_many", "delete"]
-
-
-@pytest.mark.parametrize("operation", STAGES)
-@pytest.mark.parametrize("how", HOW)
-async def test_upload_survives_one_failure(
-    fake: S3Fake, driver: Driver, operation: str, how: str | tuple[int, str]
-) -> None:
-    data = content(2 * PART + 9)
-    fake.fail(operation, how)
-
-    await driver.upload(TOKEN).append(pieces(data[:1000]), 0)
-    await driver.upload(TOKEN).append(pieces(data[1000:]), 1000)
-    await driver.upload(TOKEN).commit("b", len(data))
-
-    assert await get(driver, "b") == data
-    assert await keys(driver) == ["b"]
-    assert fake.uploads == {}
-
-
-@pytest.mark.parametrize("operation", STAGES)
-@pytest.mark.parametrize("skip", [0, 1, 2])
-async def test_upload_goes_on_after_a_failure_at_any_stage(
-    fake: S3Fake, driver: Driver, operation: str, skip: int
-) -> None:
-    """A crash, too: whoever comes next knows the token alone."""
-    data = content(2 * PART + 9)
-    fake.fail(operation, (500, "InternalError"), times=QUICK.attempts, skip=skip)
-
-    for _ in range(4):
-        try:
-            size = await driver.upload(TOKEN).size()
-            if size < len(data):
-                await driver.upload(TOKEN).append(pieces(data[size:]), size)
-            await driver.upload(TOKEN).commit("b", len(data))
-            break
-        except UnavailableError:
-            continue
-    else:
-        pytest.fail("did not get through")
-
-    fake.heal()
-    assert await get(driver, "b") == data
-    assert await keys(driver) == ["b"]
-    assert fake.uploads == {}
-
-
-@pytest.mark.parametrize("operation", STAGES)
-async def test_upload_is_aborted_after_a_failure_at_any_stage(
-    fake: S3Fake, driver: Driver, operation: str
-) -> None:
-    data = content(2 * PART + 9)
-    fake.fail(operation, (500, "InternalError"), times=QUICK.attempts)
-    upload = driver.upload(TOKEN)
-    try:
-        await upload.append(pieces(data), 0)
-        await upload.commit("b", len(data))
-    except UnavailableError:
-        pass
-
-    for _ in range(2):
-        try:
-            await driver.upload(TOKEN).abort()
-        except UnavailableError:
-            continue
-
-    assert await keys(driver, "u/") == []
-    assert fake.uploads == {}
-
-
-async def test_commit_again_after_its_answer_was_lost(fake: S3Fake, driver: Driver) -> None:
-    """Everything was done but the last record's removal."""
-    data = content(2 * PART + 9)
-    await driver.upload(TOKEN).append(pieces(data), 0)
-    fake.fail("delete", (500, "InternalError"), times=QUICK.attempts)
-    with pytest.raises(UnavailableError):
-        await driver.upload(TOKEN).commit("b", len(data))
-
-    entry = await driver.upload(TOKEN).commit("b", len(data))
-
-    assert entry.size == len(data)
-    assert await keys(driver) == ["b"]
-
-
-async def test_commit_after_an_abort_finds_nothing(driver: Driver) -> None:
-    data = content(2 * PART + 9)
-    late = driver.upload(TOKEN)
-    await late.append(pieces(data), 0)
-    await driver.upload(TOKEN).abort()
-
-    with pytest.raises(OffsetError):
-        await driver.upload(TOKEN).commit("b", len(data))
-
-    assert await keys(driver) == []
-
-
-async def test_append_while_the_listing_is_behind(fake: S3Fake, driver: Driver) -> None:
-    await driver.upload(TOKEN).append(pieces(b"one"), 0)
-    shown = set(fake.objects)
-    await driver.upload(TOKEN).append(pieces(b"two"), 3)
-    fake.hidden = set(fake.objects) - shown
-
-    with pytest.raises(OffsetError):
-        await driver.upload(TOKEN).append(pieces(b"xxx"), 3)
-    fake.hidden = set()
-
-    assert await driver.upload(TOKEN).size() == 6
-    await driver.upload(TOKEN).commit("b", 6)
-    assert await get(driver, "b") == b"onetwo"
-
-
-async def test_many_small_appends_are_not_quadratic(fake: S3Fake, driver: Driver) -> None:
-    data = content(32 * 300)
-    upload = driver.upload(TOKEN)
-    for at in range(0, len(data), 32):
-        await upload.append(pieces(data[at : at + 32]), at)
-
-    stored = sum(len(o.data) for o in fake.objects.values())
-    assert fake.counts["put"] == 300
-    assert fake.counts["get"] <= 301
-    assert stored < 300 * 600
-    await upload.commit("b", len(data))
-    assert await get(driver, "b") == data
-
-
-async def test_a_typical_push_takes_few_requests(fake: S3Fake, driver: Driver) -> None:
-    small, large = content(PART - 9), content(4 * PART + 9)
-    for token, data in (("u/1", small), ("u/2", large)):
-        upload = driver.upload(token)
-        assert await upload.size() == 0
-        await upload.append(pieces(data), 0)
-        upload = driver.upload(token)
-        assert await upload.size() == len(data)
-        await upload.commit(f"b/{token}", len(data))
-        counts, fake.counts = dict(fake.counts), type(fake.counts)()
-        if data is small:
-            assert counts == {"list": 2, "put": 3, "get": 2, "delete": 2}
-        else:
-            records = {"list": 2, "put": 3, "get": 1, "delete": 1, "delete_many": 1}
-            assert counts == records | {"begin": 1, "part": 5, "complete": 1, "copy": 1}
 
 
 # -- reading ----------------------------------------------------------------------------
