@@ -10,7 +10,7 @@ from tests.real.backends import CLOUDS, Backend
 from tests.real.registry import Registry, hexadecimal
 from tests.real.servers import Server, StartEntrepot
 
-pytestmark = pytest.mark.parametrize("backend", CLOUDS, indirect=True, scope="module")
+pytestmark = pytest.mark.parametrize("backend", [*CLOUDS, "obstore"], indirect=True, scope="module")
 
 MIB = 1024 * 1024
 PUSHES = 100
