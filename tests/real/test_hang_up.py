@@ -72,11 +72,12 @@ def connect(server: Server) -> socket.socket:
     return connection
 
 
-def hang_up_in_a_pull(server: Server, path: str) -> None:
+def hang_up_in_a_pull(server: Server, endpoint: str, path: str) -> None:
     with connect(server) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {server.address}\r\n\r\n".encode())
         assert connection.recv(15) == b"HTTP/1.1 200 OK"
+        assert connections(server, endpoint) > 0
 
 
 def hang_up_in_a_push(server: Server, location: str) -> None:
@@ -95,7 +96,7 @@ def test_hanging_up_in_a_pull_gives_the_connection_back(
     before = connections(server, backend.endpoint)
 
     for _ in range(TIMES):
-        hang_up_in_a_pull(server, path)
+        hang_up_in_a_pull(server, backend.endpoint, path)
 
     # one more may be kept for reuse, whatever was going on before
     assert comes_true(lambda: connections(server, backend.endpoint) <= before + 1)
