@@ -49,6 +49,10 @@ class ObstoreDriver(Driver):
         # A copy on Azure may go on after its answer, and obstore cannot see how far it is.
         self._copies = not isinstance(store, AzureStore)
 
+    def close(self) -> None:
+        """Let go of the store: obstore hangs up when nobody holds it any more."""
+        del self._store, self._signing
+
     async def stat(self, key: str) -> Entry:
         with translating(key):
             found = await obstore.head_async(self._store, key)

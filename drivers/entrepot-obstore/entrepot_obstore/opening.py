@@ -35,7 +35,12 @@ async def open_obstore(options: ObstoreOptions, /) -> AsyncGenerator[Driver, Non
         endpoint: Settings = {_ENDPOINTS[kind_of(options.url)]: options.redirectendpoint}
         signing = _store(options, _without_endpoint(options.config) | endpoint)
     await _ask(store, options.url)
-    yield ObstoreDriver(store, options, signing)
+    driver = ObstoreDriver(store, options, signing)
+    del store, signing
+    try:
+        yield driver
+    finally:
+        driver.close()
 
 
 async def _ask(store: Store, url: str) -> None:

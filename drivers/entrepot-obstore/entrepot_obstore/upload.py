@@ -113,12 +113,9 @@ class ObstoreUpload(Upload):
         return entry
 
     async def abort(self) -> None:
-        """The first record leaves first: without it there is no upload, whatever a crash left."""
+        """In one request where the store can: half a removal is hard to tell from an upload."""
         async with aclosing(self._driver.scan(self._prefix)) as held:
-            keys = [item.key async for item in held]
-        first = [key for key in keys if key == self._record_key(0)]
-        await self._driver.delete(first)
-        await self._driver.delete([key for key in keys if key not in first])
+            await self._driver.delete([item.key async for item in held])
 
     async def _check(self, offset: int) -> None:
         size = await self.size()
