@@ -91,8 +91,7 @@ class S3Fake:
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
-        assert site._server is not None
-        port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
+        port = runner.addresses[0][1]
         self.endpoint = f"http://127.0.0.1:{port}"
         try:
             yield self

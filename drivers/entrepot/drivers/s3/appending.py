@@ -137,17 +137,16 @@ class Appending:
         self, parts: list[Part], free: int, held: list[bytes], last: Part | None = None
     ) -> Record:
         all_parts = (*self._before, *parts)
-        inline = b"".join(held)
         new = replace(
             self._record,
             number=self._record.number + 1,
-            size=sum(part.size for part in all_parts) + len(inline),
+            size=sum(part.size for part in all_parts) + sum(map(len, held)),
             parts=all_parts,
             free=free,
             tails=(),
             last=last,
         )
-        created = await self._records.create(new, inline)
+        created = await self._records.create(new, held)
         if created is None:
             raise OffsetError(self._token, "another append took the upload over")
         self._record = created

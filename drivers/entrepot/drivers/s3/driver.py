@@ -18,7 +18,7 @@ from entrepot.drivers.s3.upload import S3Upload
 from entrepot.drivers.s3.verbs import Verbs, entry_of
 from entrepot.drivers.s3.writing import Writer
 
-_AHEAD = 64 * 1024 * 1024  # bytes of parts under way, besides the one each transfer gathers
+_AHEAD = 20 * 1024 * 1024  # bytes of parts under way, besides the one each transfer gathers
 _LONGEST_LINK = 7 * 24 * 3600  # seconds, by the protocol
 
 

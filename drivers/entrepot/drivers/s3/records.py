@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 from entrepot.core import Entry, ExistsError, UnavailableError
@@ -46,15 +47,16 @@ class Records:
             least = number
         return found or Record(-1)
 
-    async def create(self, record: Record, inline: bytes = b"") -> Record | None:
+    async def create(self, record: Record, inline: Sequence[bytes] = ()) -> Record | None:
         """Make a record the newest one; None if its number is taken."""
-        line = record.line(len(inline))
+        size = sum(map(len, inline))
+        line = record.line(size)
         key = self._folder + name(record.number)
         try:
-            await self._writer.put(key, Body([line, inline]), create=True)
+            await self._writer.put(key, Body([line, *inline]), create=True)
         except ExistsError:
             return None
-        return record.with_tail(len(line), len(inline))
+        return record.with_tail(len(line), size)
 
     async def tail(self, tail: Tail) -> bytes:
         """The bytes of an upload that a record holds. Raises NotFoundError: if it is gone."""

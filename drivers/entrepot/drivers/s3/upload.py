@@ -52,7 +52,7 @@ class S3Upload(Upload):
         if not full:
             if not held and error is not None:
                 raise error
-            small = self._small(record, b"".join(held), offset)
+            small = self._small(record, held, offset)
             if error is not None:
                 await settled(small)
                 raise error
@@ -62,18 +62,19 @@ class S3Upload(Upload):
         self._seen = await appending.run(held, source)
         return self._seen.size
 
-    async def _small(self, record: Record, content: bytes, offset: int) -> Record:
+    async def _small(self, record: Record, content: list[bytes], offset: int) -> Record:
         """Keep bytes that make no part yet, together with those of records not larger.
 
         So a byte is written again only when what it lies with has at least doubled.
         """
         if not content:
             return record
-        end = offset + len(content)
+        end = offset + sum(map(len, content))
         while True:
-            merged, tails = content, list(record.tails)
-            while tails and tails[-1].size <= len(merged):
-                merged = await self._records.tail(tails.pop()) + merged
+            merged, tails, size = content, list(record.tails), end - offset
+            while tails and tails[-1].size <= size:
+                size += tails[-1].size
+                merged = [await self._records.tail(tails.pop()), *merged]
             new = replace(
                 record,
                 number=record.number + 1,
