@@ -6,13 +6,13 @@ from collections.abc import Generator
 from urllib.parse import urlsplit
 
 import pytest
-from entrepot_obstore import ObstoreOptions, open_obstore
-from entrepot_obstore.options import Settings
 from tests.real.drivers.obstore_stores import s3_bucket, s3_options
 from tests.services.running import Service, require_service
 
 from entrepot.core.testing.network import NetworkSuite
 from entrepot.core.testing.network_calls import OpenThrough
+from entrepot_obstore import ObstoreOptions, open_obstore
+from entrepot_obstore.options import Settings
 
 
 class TestMiniStack(NetworkSuite):
