@@ -52,9 +52,9 @@ def open_storage(name: str, root: Path) -> Generator[Storage, None, None]:
     if name == FILESYSTEM:
         yield Storage({FILESYSTEM: {"rootdirectory": str(root)}}, lambda: _remove_large(root))
         return
-    from tests.real.backends import open_backend  # noqa: PLC0415 - needs more than the rest
+    from tests.real.backends import SERVERS, open_backend  # noqa: PLC0415 - as above
 
-    with open_backend(name) as backend:
+    with _talking(SERVERS[name]), open_backend(name) as backend:
 
         def forget() -> None:
             for key in backend.bucket.objects():
@@ -63,6 +63,19 @@ def open_storage(name: str, root: Path) -> Generator[Storage, None, None]:
 
         section: dict[str, Any] = {backend.driver: dict(backend.options)}
         yield Storage({**section, "redirect": {"disable": True}}, forget)
+
+
+@contextmanager
+def _talking(server: str) -> Generator[None, None, None]:
+    """Tell plainly of a storage server that went away; its clients fail in many ways."""
+    from tests.services.running import find_service  # noqa: PLC0415 - as above
+
+    try:
+        yield
+    except Exception as error:
+        if find_service(server) is None:
+            raise BenchmarkError(f"{server} ended; its log says why") from error
+        raise
 
 
 def _remove_large(root: Path) -> None:

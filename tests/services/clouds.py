@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.services import packages
 from tests.services.definition import Definition, Place, ServiceError
 from tests.services.ports import HOST, answers
+from tests.services.processes import MIB
 
 __all__ = ["AZURITE", "FAKE_GCS_SERVER"]
 
@@ -83,6 +84,7 @@ FAKE_GCS_SERVER = Definition(
     install=lambda folder: packages.python(folder, _FAKE_GCS_SERVER),
     installed=lambda folder: _fake_gcs_server(folder) is not None,
     start=_start_fake_gcs_server,
+    memory=8192 * MIB,  # a large upload is in it several times
 )
 AZURITE = Definition(
     name="azurite",
