@@ -21,16 +21,24 @@ _LEVELS = {
     "info": logging.INFO,
     "debug": logging.DEBUG,
 }
+_OURS = ("entrepot", "_granian")
 
 
 def set_up_logging(configuration: Configuration) -> None:
-    """Make the `logging` module of this process write as the `log` section says."""
+    """Make the `logging` module of this process write as the `log` section says.
+
+    Libraries are heard from `warning` on, unless the level is `debug`: some client libraries
+    call each of their requests information.
+    """
     log = configuration.log
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_formatter(log.formatter, log.fields, callers=log.reportcaller))
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(_LEVELS[log.level])
+    level = _LEVELS[log.level]
+    root.setLevel(level if level == logging.DEBUG else max(level, logging.WARNING))
+    for name in _OURS:
+        logging.getLogger(name).setLevel(level)
 
 
 def _formatter(form: str, fields: Mapping[str, Any], *, callers: bool) -> logging.Formatter:
