@@ -21,6 +21,7 @@ from azure.identity.aio import ClientSecretCredential, DefaultAzureCredential
 from azure.storage.blob.aio import BlobServiceClient
 from entrepot.core import AccessError, StorageError, UnavailableError
 from entrepot.drivers.azure.access import Access, KeyAccess, Place, SignatureAccess, TokenAccess
+from entrepot.drivers.azure.connections import Connections
 from entrepot.drivers.azure.driver import AzureDriver
 from entrepot.drivers.azure.filesystem import ClientFileSystem
 from entrepot.drivers.azure.listing import Listing
@@ -46,7 +47,9 @@ async def opened(options: AzureOptions) -> AsyncGenerator[AzureDriver, None]:
         credential = _credential(options)
         if credential is not None:
             await stack.enter_async_context(credential)
-        transport = _transport(options)
+        connections = Connections()
+        stack.push_async_callback(connections.abort)
+        transport = _transport(options, connections)
         client = ClientFileSystem(
             _client(options, credential, transport), credential
         ).service_client
@@ -90,9 +93,9 @@ def _credential(options: AzureOptions) -> AsyncTokenCredential | None:
     return None
 
 
-def _transport(options: AzureOptions) -> Any:
+def _transport(options: AzureOptions, connections: Connections) -> Any:
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0),  # turns are waited for before signing
+        connector=connections,
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         trust_env=bool(getproxies()),  # aiohttp asks a thread, twice for each request
