@@ -12,17 +12,18 @@ from entrepot.core.testing import DriverSuite, Opening
 from entrepot.drivers.fsspec import FsspecOptions, open_fsspec
 
 
+@pytest.mark.real
 class TestFolderOfFile(DriverSuite):
     @pytest.fixture
     def open_driver(self, tmp_path: Path) -> Opening:
         return partial(open_fsspec, FsspecOptions(url=f"dir::file://{tmp_path}"))
 
 
+@pytest.mark.real
 class TestMemory(DriverSuite):
     @pytest.fixture
     def open_driver(self, monkeypatch: pytest.MonkeyPatch) -> Opening:
         monkeypatch.setattr(MemoryFileSystem, "store", {})
         options = FsspecOptions(url="memory://registry")
-        return lambda: open_fsspec(
-            options
-        )  # a partial could be sent to a process without the store
+        # A partial could be sent to another process, which has not this store.
+        return lambda: open_fsspec(options)

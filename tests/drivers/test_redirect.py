@@ -173,7 +173,7 @@ class Files(SimpleHTTPRequestHandler):
 def base(tmp_path: Path) -> Generator[str, None, None]:
     """A web server over the folder in which the driver keeps its objects."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Files, directory=str(tmp_path)))
-    thread = Thread(target=server.serve_forever)
+    thread = Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()

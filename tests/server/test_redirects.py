@@ -194,9 +194,11 @@ def test_failing_links_are_streamed_instead_and_logged_once_until_they_work(
         with caplog.at_level(logging.WARNING, "entrepot.core"):
             answers = [client.get(f"/v2/a/blobs/{digest}").status_code for _ in range(3)]
         assert answers == [200, 200, 307]
-    assert [record.getMessage() for record in caplog.records] == [
-        "no links to blobs can be made, they are streamed: linked: no key to sign with"
-    ] * 2
+    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert (
+        told
+        == ["no links to blobs can be made, they are streamed: linked: no key to sign with"] * 2
+    )
 
 
 def test_what_is_in_memory_is_sent_from_there(
