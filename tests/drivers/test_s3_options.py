@@ -50,7 +50,7 @@ def test_every_key_of_distribution_is_taken() -> None:
 def test_defaults_are_those_of_distribution() -> None:
     options = S3Options.model_validate(AWS)
 
-    assert options.chunksize == 10 * 1024 * 1024
+    assert options.chunksize == 5 * 1024 * 1024
     assert options.multipartcopychunksize == options.multipartcopythresholdsize == 32 * 1024 * 1024
     assert options.multipartcopymaxconcurrency == 100
     assert (options.secure, options.skipverify, options.v4auth) == (True, False, True)

@@ -104,7 +104,7 @@ class S3Options(DriverOptions):
     )
     objectacl: Acl = Field(default="private", description="Canned ACL of new objects.")
     chunksize: int = Field(
-        default=10 * MIB,
+        default=SMALLEST_PART,
         ge=SMALLEST_PART,
         le=_LARGEST_PART,
         description="Bytes of a part of a multipart upload, at first: parts grow with their "

@@ -11,9 +11,9 @@ import aiohttp
 from entrepot.core import UnavailableError
 from entrepot.drivers.s3.client import header, refused_by
 from entrepot.drivers.s3.errors import Refused
+from entrepot.drivers.s3.receiving import body
 from entrepot.drivers.s3.verbs import Verbs
 
-_CHUNK = 1024 * 1024
 _AGAIN = 3  # times that a stream may break without a byte between
 
 
@@ -63,9 +63,10 @@ class _Reading:
                 self._etag = header(response, "ETag")
                 end = self.at + int(header(response, "Content-Length"))
                 end = end if self._stop is None else min(end, self._stop)
-                async for chunk in _chunks(response, end - self.at):
-                    self.at += len(chunk)
-                    yield chunk
+                async with aclosing(body(response, end - self.at)) as chunks:
+                    async for chunk in chunks:
+                        self.at += len(chunk)
+                        yield chunk
                 if self.at < end:
                     raise aiohttp.ClientPayloadError("short")
         except Refused as refused:
@@ -97,23 +98,3 @@ def _check_place(key: str, response: aiohttp.ClientResponse, start: int) -> None
         if given == str(start):
             return
     raise UnavailableError(key, "the server gives another range than was asked for")
-
-
-async def _chunks(response: aiohttp.ClientResponse, left: int) -> AsyncGenerator[bytes, None]:
-    """The body in chunks of about a MiB, `left` bytes in all at most."""
-    content = response.content
-    gathered: list[bytes] = []
-    size = 0
-    while left > size:
-        piece = await content.readany()
-        if not piece:
-            break
-        piece = piece[: left - size]
-        gathered.append(piece)
-        size += len(piece)
-        if size >= _CHUNK:
-            chunk = gathered[0] if len(gathered) == 1 else b"".join(gathered)
-            gathered, left, size = [], left - size, 0
-            yield chunk
-    if gathered:
-        yield gathered[0] if len(gathered) == 1 else b"".join(gathered)
