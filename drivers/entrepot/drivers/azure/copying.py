@@ -18,7 +18,6 @@ from entrepot.drivers.azure.writing import commit, write
 _AT_ONCE = 256 * MIB  # the most that one request copies
 _BLOCK = 64 * MIB  # of a larger copy
 _WIDTH = 8  # blocks that Azure copies at a time; their bytes do not come here
-_SECONDS = 120.0
 
 _LOG = logging.getLogger(__name__)
 
@@ -65,7 +64,7 @@ class Copying:
     ) -> Entry:
         at_once = {**headers, "x-ms-requires-sync": "true"}
         changed = frozenset({"ConditionNotMet"})
-        request = Request("PUT", target, {}, at_once, (), changed, _SECONDS)
+        request = Request("PUT", target, {}, at_once, (), changed, copies=True)
         answer = await self._requests.send(request)
         if answer.code:
             raise SourceError(source.key, "it was replaced")

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -27,12 +28,11 @@ from entrepot.drivers.azure.filesystem import ClientFileSystem
 from entrepot.drivers.azure.listing import Listing
 from entrepot.drivers.azure.names import LEGACY, Names, root_of
 from entrepot.drivers.azure.options import AzureOptions
+from entrepot.drivers.azure.patience import Patience
 from entrepot.drivers.azure.reading import CHUNK
-from entrepot.drivers.azure.requests import Patience, Requests, StampPolicy
+from entrepot.drivers.azure.requests import Requests, StampPolicy
 
-_START = 10.0  # seconds that the container may take to answer the first request
-_CONNECT = 5.0
-_READ = 60.0  # seconds without a byte
+_PATIENT = Patience()
 _BELOW = "docker/"  # what a registry's names begin with, behind the root
 
 AioHttpTransport: Any = _AioHttpTransport  # imported by the SDK when asked for, so untyped
@@ -41,24 +41,28 @@ _LOG = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def opened(options: AzureOptions) -> AsyncGenerator[AzureDriver, None]:
-    """A driver over the container of `options`."""
+async def opened(
+    options: AzureOptions, patience: Patience = _PATIENT
+) -> AsyncGenerator[AzureDriver, None]:
+    """A driver over the container of `options`, which say how often it tries again."""
+    patience = replace(patience, retries=options.max_retries, delay=options.retry_delay.seconds)
     async with AsyncExitStack() as stack:
         credential = _credential(options)
         if credential is not None:
             await stack.enter_async_context(credential)
         connections = Connections()
         stack.push_async_callback(connections.abort)
-        transport = _transport(options, connections)
+        transport = _transport(options, patience, connections)
         client = ClientFileSystem(
             _client(options, credential, transport), credential
         ).service_client
         await stack.enter_async_context(client)
-        yield await _driver(options, client, credential, transport)
+        yield await _driver(options, patience, client, credential, transport)
 
 
 async def _driver(
     options: AzureOptions,
+    patience: Patience,
     client: BlobServiceClient,
     credential: AsyncTokenCredential | None,
     transport: Any,
@@ -66,9 +70,8 @@ async def _driver(
     url = urlsplit(client.url)
     names = Names(f"{url.scheme}://{url.netloc}{url.path.rstrip('/')}/{options.container}", "")
     pipeline: Any = AsyncPipeline(transport, [StampPolicy(), _signing(client, url.query)])
-    patience = Patience(options.max_retries, options.retry_delay.seconds)
     requests = Requests(pipeline, names, patience, options.maxconcurrency)
-    requests.names = Names(names.url, await _root(options, requests))
+    requests.names = Names(names.url, await _root(options, patience, requests))
     access = _access(options, requests.names, client, credential, url.query)
     return AzureDriver(requests, access, client.get_container_client(options.container))
 
@@ -93,7 +96,7 @@ def _credential(options: AzureOptions) -> AsyncTokenCredential | None:
     return None
 
 
-def _transport(options: AzureOptions, connections: Connections) -> Any:
+def _transport(options: AzureOptions, patience: Patience, connections: Connections) -> Any:
     session = aiohttp.ClientSession(
         connector=connections,
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -103,8 +106,8 @@ def _transport(options: AzureOptions, connections: Connections) -> Any:
     )
     return AioHttpTransport(
         session=session,
-        connection_timeout=_CONNECT,
-        read_timeout=_READ,
+        connection_timeout=patience.connect,
+        read_timeout=patience.answer,
         connection_verify=not options.skipverify,
         connection_data_block_size=CHUNK,
     )
@@ -140,10 +143,10 @@ def _access(
     return KeyAccess(place, key.account_key)
 
 
-async def _root(options: AzureOptions, requests: Requests) -> str:
+async def _root(options: AzureOptions, patience: Patience, requests: Requests) -> str:
     """What all names begin with; the first request of all, so it explains what is wrong."""
     try:
-        async with asyncio.timeout(_START):
+        async with asyncio.timeout(patience.opening):
             return await _seen(options, Listing(requests))
     except TimeoutError as error:
         raise _explained(UnavailableError("", "no answer in time"), requests, options) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -19,12 +18,11 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 from entrepot.core import AccessError, StorageError, UnavailableError
 from entrepot.drivers.azure.errors import code_of, error_of, is_temporary, retry_after
 from entrepot.drivers.azure.names import Names
+from entrepot.drivers.azure.patience import Patience
 
 VERSION = "2021-12-02"
 """The service's version that all requests but one name; emulators and other clouds know it."""
 
-_BUDGET = 60.0  # seconds in which new tries may begin
-_LONGEST_PAUSE = 10.0
 _READS = 4  # streams for each other request: they wait for clients, not for Azure
 
 Pipeline = AsyncPipeline[HttpRequest, AsyncHttpResponse]
@@ -38,20 +36,6 @@ class StampPolicy(SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a request is tried."""
-
-    retries: int
-    delay: float  # seconds before the first new try
-
-    def pause(self, tried: int, at_least: float) -> float:
-        """Seconds before the next try; different each time, so that replicas spread out."""
-        longest = min(self.delay * 2.0 ** (tried - 1), _LONGEST_PAUSE)
-        pause: float = longest * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-        return max(pause, at_least)
-
-
-@dataclass(frozen=True, slots=True)
 class Request:
     """What to ask. `key` names the object in errors; "" with `url` is about the container."""
 
@@ -61,7 +45,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     body: Sequence[bytes | memoryview] | None = None  # each try sends it from the beginning
     accept: frozenset[str] = frozenset()  # Azure's codes that are no error
-    seconds: float = 60.0  # of one try
+    copies: bool = False  # Azure needs time for it
     container: bool = False
 
 
@@ -110,7 +94,7 @@ class Requests:
         tries = _Tries(self._patience, request.key)
         while True:
             try:
-                async with self._turn(self._turns, request), asyncio.timeout(request.seconds):
+                async with self._turn(self._turns, request), self._timeout(request):
                     response = await self._once(request)
                     try:
                         body = await response.read()
@@ -134,7 +118,7 @@ class Requests:
         async with self._turn(self._reads, request):
             while True:
                 try:
-                    async with asyncio.timeout(request.seconds):
+                    async with self._timeout(request):
                         response = await self._once(request)
                 except (AzureError, TimeoutError) as error:
                     await tries.failed(_broken(request.key, error))
@@ -147,6 +131,10 @@ class Requests:
                     return
                 finally:
                     await response.close()
+
+    def _timeout(self, request: Request) -> asyncio.Timeout:
+        patience = self._patience
+        return asyncio.timeout(patience.copying if request.copies else patience.answer)
 
     async def _once(self, request: Request) -> AsyncHttpResponse:
         self.count += 1
@@ -168,7 +156,7 @@ class Requests:
     async def _turn(self, turns: asyncio.Semaphore, request: Request) -> AsyncGenerator[None, None]:
         """Keeps a request unsigned until a connection is free for it."""
         try:
-            async with asyncio.timeout(_BUDGET):
+            async with asyncio.timeout(self._patience.total):
                 await turns.acquire()
         except TimeoutError as error:
             raise UnavailableError(request.key, "too many requests to Azure wait") from error
@@ -185,7 +173,7 @@ class _Tries:
         self.count = 1
         self._patience = patience
         self._key = key
-        self._end = time.monotonic() + _BUDGET
+        self._end = time.monotonic() + patience.total
 
     async def judge(self, response: AsyncHttpResponse) -> bool:
         """Whether an answer is final; if not, it is time for the next try."""

@@ -1,0 +1,53 @@
+"""The azure driver when the network to its server, Azurite, fails."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
+from urllib.parse import urlsplit
+
+import pytest
+from azure.storage.blob.aio import ContainerClient
+from tests.real.drivers.azure_container import new_container, options_for
+from tests.services.running import Service, require_service
+
+from entrepot.core import Driver
+from entrepot.core.testing.network import NetworkSuite
+from entrepot.core.testing.network_calls import OpenThrough
+from entrepot.drivers.azure.opening import opened
+from entrepot.drivers.azure.patience import Patience
+
+HURRY = Patience(total=5, connect=2, answer=3, copying=3, opening=3)
+
+
+class TestAzureOnAzurite(NetworkSuite):
+    patience = 30.0
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def azurite(cls) -> Service:
+        return require_service("azurite")
+
+    @pytest.fixture
+    async def container(self, azurite: Service) -> AsyncGenerator[ContainerClient, None]:
+        async with new_container(azurite) as container:
+            yield container
+
+    @pytest.fixture
+    def upstream(self, azurite: Service) -> tuple[str, int]:
+        parts = urlsplit(azurite["serviceurl"])
+        assert parts.hostname is not None
+        assert parts.port is not None
+        return parts.hostname, parts.port
+
+    @pytest.fixture
+    def open_through(self, azurite: Service, container: ContainerClient) -> OpenThrough:
+        path = urlsplit(azurite["serviceurl"]).path
+
+        def at(address: str) -> AbstractAsyncContextManager[Driver]:
+            url = f"http://{address}{path}"
+            name = container.container_name
+            options = options_for(azurite, name, serviceurl=url, max_retries=3, retry_delay="1ms")
+            return opened(options, HURRY)
+
+        return lambda address: lambda: at(address)
