@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
+from pathlib import Path
 
 import aiohttp
 import pytest
+from tests.drivers.certificates import server_tls
 
 from entrepot.drivers.s3.receiving import body
 
@@ -15,7 +19,15 @@ pytestmark = pytest.mark.anyio
 MIB = 1024 * 1024
 SIZE = 12 * MIB + 345
 CONTENT = (bytes(range(251)) * (SIZE // 251 + 1))[:SIZE]
+Get = Callable[[], Awaitable[aiohttp.ClientResponse]]
+PATIENT = 30.0  # seconds of silence
 Serve = Callable[[asyncio.StreamWriter], Awaitable[None]]
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """On both event loops, because each hands connections over in its own way."""
+    return "asyncio", {"use_uvloop": request.param == "uvloop"}
 
 
 class Server:
@@ -39,15 +51,26 @@ class Server:
 
 
 @asynccontextmanager
-async def answering(serve: Serve) -> AsyncGenerator[tuple[aiohttp.ClientResponse, Server], None]:
+async def serving(
+    serve: Serve, tls: ssl.SSLContext | None = None
+) -> AsyncGenerator[tuple[Get, Server], None]:
+    """What gets the server's answer, over one connection at a time."""
     handler = Server(serve)
-    server = await asyncio.start_server(handler, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server, aiohttp.ClientSession() as session:
-        response = await session.get(f"http://127.0.0.1:{port}/")
+    server = await asyncio.start_server(handler, "127.0.0.1", 0, ssl=tls)
+    url = f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    connector = aiohttp.TCPConnector(limit=1, ssl=False)
+    async with server:
+        async with aiohttp.ClientSession(connector=connector) as session:
+            yield partial(session.get, url), handler
+        await asyncio.wait_for(handler.gone.wait(), 10)
+
+
+@asynccontextmanager
+async def answering(serve: Serve) -> AsyncGenerator[tuple[aiohttp.ClientResponse, Server], None]:
+    async with serving(serve) as (get, handler):
+        response = await get()
         yield response, handler
         response.close()
-        await asyncio.wait_for(handler.gone.wait(), 10)
 
 
 async def everything(writer: asyncio.StreamWriter) -> None:
@@ -56,8 +79,28 @@ async def everything(writer: asyncio.StreamWriter) -> None:
         await writer.drain()
 
 
-async def received(response: aiohttp.ClientResponse, left: int = SIZE) -> bytes:
-    async with aclosing(body(response, left)) as chunks:
+class Endless:
+    """Writes until it has to wait for the reader, or has written far too much."""
+
+    def __init__(self) -> None:
+        self.blocked = asyncio.Event()
+        self.sent = 0  # MiB
+
+    async def __call__(self, writer: asyncio.StreamWriter) -> None:
+        for _ in range(200):
+            writer.write(bytes(MIB))
+            self.sent += 1
+            try:
+                await asyncio.wait_for(writer.drain(), 0.5)
+            except TimeoutError:
+                self.blocked.set()
+                return
+
+
+async def received(
+    response: aiohttp.ClientResponse, left: int = SIZE, silence: float = PATIENT
+) -> bytes:
+    async with aclosing(body(response, left, silence)) as chunks:
         return b"".join([chunk async for chunk in chunks])
 
 
@@ -72,7 +115,10 @@ async def test_no_more_than_asked_for() -> None:
 
 
 async def test_chunks_are_about_a_mebibyte() -> None:
-    async with answering(everything) as (response, _), aclosing(body(response, SIZE)) as chunks:
+    async with (
+        answering(everything) as (response, _),
+        aclosing(body(response, SIZE, PATIENT)) as chunks,
+    ):
         sizes = [len(chunk) async for chunk in chunks]
 
     assert max(sizes) <= MIB
@@ -104,44 +150,115 @@ async def test_reset_is_never_a_whole_body() -> None:
         assert len(found) < SIZE
 
 
-async def test_silence_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("entrepot.drivers.s3.receiving._SILENCE", 0.2)
-
+async def test_silence_ends() -> None:
     async def part(writer: asyncio.StreamWriter) -> None:
         writer.write(CONTENT[: 2 * MIB])
         await writer.drain()
 
     async with answering(part) as (response, _):
         with pytest.raises(TimeoutError):
-            await received(response)
+            await received(response, silence=0.2)
+
+
+async def test_slow_server_is_no_silence() -> None:
+    """A chunk takes much longer than a server may be silent."""
+
+    async def slow(writer: asyncio.StreamWriter) -> None:
+        writer.write(CONTENT[: SIZE - 3000])
+        for at in range(SIZE - 3000, SIZE, 100):
+            await writer.drain()
+            await asyncio.sleep(0.05)
+            writer.write(CONTENT[at : at + 100])
+
+    async with answering(slow) as (response, _):
+        assert await received(response, silence=0.5) == CONTENT
 
 
 async def test_closed_early_hangs_up() -> None:
     async with answering(everything) as (response, server):
-        async with aclosing(body(response, SIZE)) as chunks:
+        async with aclosing(body(response, SIZE, PATIENT)) as chunks:
             await anext(chunks)
 
+        assert response.connection is None
         await asyncio.wait_for(server.gone.wait(), 10)
+
+
+async def test_cancelled_while_it_waits_hangs_up() -> None:
+    waiting = asyncio.Event()
+
+    async def part(writer: asyncio.StreamWriter) -> None:
+        writer.write(CONTENT[: 5 * MIB])
+        await writer.drain()
+
+    async def read(response: aiohttp.ClientResponse) -> None:
+        count = 0
+        async with aclosing(body(response, SIZE, PATIENT)) as chunks:
+            async for chunk in chunks:
+                count += len(chunk)
+                if count > 4 * MIB:
+                    waiting.set()
+
+    async with answering(part) as (response, server):
+        task = asyncio.create_task(read(response))
+        await asyncio.wait_for(waiting.wait(), 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+        assert response.connection is None
+        await asyncio.wait_for(server.gone.wait(), 10)
+
+
+async def test_failure_before_the_first_byte_hangs_up() -> None:
+    async with answering(everything) as (response, server):
+        response.content.set_exception(aiohttp.ClientPayloadError("broken"))
+
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await received(response)
+
+        assert response.connection is None
+        await asyncio.wait_for(server.gone.wait(), 10)
+
+
+async def test_every_end_gives_the_place_in_the_pool_back() -> None:
+    async with serving(everything) as (get, _), asyncio.timeout(20):
+        for left in (SIZE, 5 * MIB, SIZE):
+            assert await received(await get(), left) == CONTENT[:left]
+            async with aclosing(body(await get(), left, PATIENT)) as chunks:
+                await anext(chunks)
 
 
 async def test_slow_reader_slows_the_server() -> None:
     """Whatever the kernel holds, and three chunks here: not all of a body."""
-    sent = 0
-    blocked = asyncio.Event()
+    endless = Endless()
 
-    async def endless(writer: asyncio.StreamWriter) -> None:
-        nonlocal sent
-        for _ in range(200):
-            writer.write(bytes(MIB))
-            sent += 1
-            try:
-                await asyncio.wait_for(writer.drain(), 0.5)
-            except TimeoutError:
-                blocked.set()
-                return
+    async with answering(endless) as (response, _), aclosing(body(response, SIZE, PATIENT)) as got:
+        await anext(got)
+        await asyncio.wait_for(endless.blocked.wait(), 30)
 
-    async with answering(endless) as (response, _), aclosing(body(response, 1000 * MIB)) as chunks:
-        await anext(chunks)
-        await asyncio.wait_for(blocked.wait(), 30)
+    assert endless.sent < 40
 
-    assert sent < 40
+
+async def test_what_was_not_asked_for_is_not_pulled() -> None:
+    """Also while the reader is still at what it has asked for."""
+    endless, left = Endless(), 5 * MIB
+
+    async with answering(endless) as (response, _), aclosing(body(response, left, PATIENT)) as got:
+        while left:
+            left -= len(await anext(got))
+        await asyncio.wait_for(endless.blocked.wait(), 30)
+
+    assert endless.sent < 40
+
+
+async def test_tls_stays_with_its_protocol(tmp_path: Path) -> None:
+    async with serving(everything, server_tls(tmp_path)) as (get, _):
+        response = await get()
+        assert response.connection is not None
+        transport = response.connection.transport
+        assert transport is not None
+        before = transport.get_protocol()
+        async with aclosing(body(response, SIZE, PATIENT)) as chunks:
+            first = await anext(chunks)
+            assert transport.get_protocol() is before
+            assert first + b"".join([chunk async for chunk in chunks]) == CONTENT

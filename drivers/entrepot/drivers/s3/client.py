@@ -21,6 +21,7 @@ from yarl import URL
 from entrepot.core import AccessError, UnavailableError
 from entrepot.drivers.s3.body import EMPTY_HASH, Body, Sending
 from entrepot.drivers.s3.errors import Refused, refusal
+from entrepot.drivers.s3.session import timeouts
 from entrepot.drivers.s3.signing import UNSIGNED, Keys, Place, query_of, signed
 
 _LOG = getLogger(__name__)
@@ -28,6 +29,7 @@ _NOTHING: Mapping[str, str] = {}
 _SLOWEST = 128 * 1024  # bytes per second below which sending counts as stuck
 _REQUEST_ID = "x-amz-request-id"  # RGW's are like tx00000ef222057966de737-006b060c2d-103a-zone
 _ERROR_BODY = 64 * 1024
+_CALLING = timeouts()  # all of a call is limited by itself: some take the server long
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Patience:
     work: float = 300.0  # for one attempt of what the server needs time for
     budget: float = 40.0  # for all attempts; the last one may begin at its very end
     turn: float = 60.0  # until one of the connections is free
+    silence: float = 60.0  # without a byte, in the middle of a stream
     pause: float = 0.1  # before the second attempt, doubled for each further one
 
 
@@ -69,6 +72,7 @@ class Client:
         self.ordered = True  # until the server shows that it lists keys in another order
         self.exact = False  # RGW completes an upload only with all parts that it was ever sent
         self.session = session
+        self._streaming = timeouts(silence=self.patience.silence)
         self._keys = keys
         self._origin = f"{place.scheme}://{place.host}"
         self._requests = asyncio.Semaphore(connections)
@@ -98,7 +102,7 @@ class Client:
         while True:
             try:
                 async with self._turn(self._requests), asyncio.timeout(tries.limit()):
-                    response = await self._send(tries, method, path, text, headers, body)
+                    response = await self._send(tries, method, path, text, headers, body, _CALLING)
                     async with response:
                         data = await self._whole(response, method)
                 return Answer(response.status, response.headers, data, tries.perhaps)
@@ -125,7 +129,9 @@ class Client:
         while True:
             try:
                 async with asyncio.timeout(tries.limit()):
-                    response = await self._send(tries, "GET", path, query, headers, None)
+                    response = await self._send(
+                        tries, "GET", path, query, headers, None, self._streaming
+                    )
                     if response.status not in {200, 206}:
                         async with response:
                             await self._whole(response, "GET")
@@ -150,6 +156,7 @@ class Client:
         query: str,
         headers: Mapping[str, str],
         body: Body | None,
+        limits: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
         """Sign at the last moment, then send."""
         if body is None:
@@ -162,7 +169,7 @@ class Client:
         url = URL(f"{self._origin}{path}?{query}" if query else self._origin + path, encoded=True)
         data = None if body is None else Sending(body)
         response = await self.session.request(
-            method, url, headers=full, data=data, allow_redirects=False
+            method, url, headers=full, data=data, allow_redirects=False, timeout=limits
         )
         if self._log:
             _LOG.debug("s3 %s %s %s", method, path, response.status)

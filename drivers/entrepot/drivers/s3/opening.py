@@ -25,11 +25,13 @@ from entrepot.drivers.s3.verbs import Verbs
 
 _KEY = "key"
 _START = Patience(attempts=2, answer=4.0, budget=5.0)
+_LASTING = Patience()
 _CHAIN = 10.0  # seconds in which credentials must be found
 
 
 @asynccontextmanager
-async def opened(options: S3Options) -> AsyncGenerator[Driver, None]:
+async def opened(options: S3Options, patience: Patience = _LASTING) -> AsyncGenerator[Driver, None]:
+    """The driver; `patience` is that of its requests, once it is open."""
     async with AsyncExitStack() as stack:
         sdk = await stack.enter_async_context(_sdk_client(options, options.regionendpoint))
         place = await _resolved(sdk, options)
@@ -61,7 +63,7 @@ async def opened(options: S3Options) -> AsyncGenerator[Driver, None]:
 
         probe = client(_START)
         await _probed(Verbs(probe, options), options, place)
-        lasting = client(Patience())
+        lasting = client(patience)
         lasting.ordered, lasting.exact = probe.ordered, probe.exact
         yield S3Driver(Verbs(lasting, options), public, keys)
 

@@ -63,7 +63,8 @@ class _Reading:
                 self._etag = header(response, "ETag")
                 end = self.at + int(header(response, "Content-Length"))
                 end = end if self._stop is None else min(end, self._stop)
-                async with aclosing(body(response, end - self.at)) as chunks:
+                silence = self._verbs.client.patience.silence
+                async with aclosing(body(response, end - self.at, silence)) as chunks:
                     async for chunk in chunks:
                         self.at += len(chunk)
                         yield chunk

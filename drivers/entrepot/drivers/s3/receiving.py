@@ -18,19 +18,23 @@ import aiohttp
 _CHUNK = 1024 * 1024
 _LARGE = 4 * _CHUNK  # bytes from which a new connection costs less than the copies
 _AHEAD = 2  # chunks held before the server has to wait
-_SILENCE = 60.0  # seconds without a byte
 
 
-async def body(response: aiohttp.ClientResponse, left: int) -> AsyncGenerator[bytes, None]:
+async def body(
+    response: aiohttp.ClientResponse, left: int, silence: float
+) -> AsyncGenerator[bytes, None]:
     """At most `left` bytes of an answer; fewer if the connection breaks unseen.
+
+    `silence` is how many seconds may pass without a byte; of a smaller body, the request's
+    own timeout says that.
 
     Raises ClientError, TimeoutError or OSError: if it breaks.
     """
     transport = response.connection.transport if response.connection else None
-    direct = left >= _LARGE and transport and transport.get_extra_info("sslcontext") is None
-    parts = (
-        _direct(response, transport, left) if direct and transport else _gathered(response, left)
-    )
+    if left >= _LARGE and transport and transport.get_extra_info("sslcontext") is None:
+        parts = _direct(response, transport, left, silence)
+    else:
+        parts = _gathered(response, left)
     async with aclosing(parts) as chunks:
         async for chunk in chunks:
             yield chunk
@@ -56,11 +60,11 @@ async def _gathered(response: aiohttp.ClientResponse, left: int) -> AsyncGenerat
 
 
 async def _direct(
-    response: aiohttp.ClientResponse, transport: asyncio.Transport, left: int
+    response: aiohttp.ClientResponse, transport: asyncio.Transport, left: int, silence: float
 ) -> AsyncGenerator[bytes, None]:
-    head = response.content.read_nowait(-1)[:left]
-    receiver = _Receiver(transport, left - len(head))
     try:
+        head = _received(response, left)
+        receiver = _Receiver(transport, left - len(head), silence)
         if head:
             yield head
         while chunk := await receiver.next():
@@ -70,12 +74,21 @@ async def _direct(
         response.close()
 
 
+def _received(response: aiohttp.ClientResponse, left: int) -> bytes:
+    """What aiohttp has of the body already; more comes from its parser as there is room."""
+    pieces: list[bytes] = []
+    while piece := response.content.read_nowait(-1):
+        pieces.append(piece)
+    return b"".join(pieces)[:left]
+
+
 class _Receiver(asyncio.BufferedProtocol):
     """Takes a connection over, and what comes out of it from now on, up to `left` bytes."""
 
-    def __init__(self, transport: asyncio.Transport, left: int) -> None:
+    def __init__(self, transport: asyncio.Transport, left: int, silence: float) -> None:
         self._transport = transport
         self._left = left
+        self._silence = silence
         self._former = cast("asyncio.Protocol", transport.get_protocol())
         self._buffer = bytearray(_CHUNK)
         self._view = memoryview(self._buffer)
@@ -90,10 +103,8 @@ class _Receiver(asyncio.BufferedProtocol):
 
     async def next(self) -> bytes:
         """The next chunk; empty at the end."""
-        if not self._ready and not self._ended:
-            self._waiting = asyncio.get_running_loop().create_future()
-            async with asyncio.timeout(_SILENCE):
-                await self._waiting
+        while not self._ready and not self._ended:
+            await self._arrival()
         if self._ready:
             chunk = self._ready.popleft()
             if not self._ended and not self._transport.is_reading():
@@ -102,6 +113,18 @@ class _Receiver(asyncio.BufferedProtocol):
         if self._error is not None:
             raise self._error
         return b""
+
+    async def _arrival(self) -> None:
+        """Until there is a chunk, or the end, or some bytes of a server that is slow."""
+        before = self._at
+        self._waiting = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(self._silence):
+                await self._waiting
+        except TimeoutError:
+            if self._at == before:
+                raise
+            self._hand_over()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._view[self._at :]
@@ -128,7 +151,7 @@ class _Receiver(asyncio.BufferedProtocol):
             self._ready.append(bytes(self._view[:size]))
         if not self._left:
             self._end(None)
-        elif len(self._ready) >= _AHEAD:
+        if self._ended or len(self._ready) >= _AHEAD:
             self._transport.pause_reading()
         self._wake()
 

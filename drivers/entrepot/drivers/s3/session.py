@@ -28,7 +28,7 @@ async def session_for(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=5.0, sock_read=60.0),
+        timeout=timeouts(),
         read_bufsize=_WINDOW,
         skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type"),
         headers={"User-Agent": options.useragent or "entrepot"},
@@ -38,6 +38,11 @@ async def session_for(
     session._retry_connection = False
     async with session:
         yield session
+
+
+def timeouts(*, silence: float | None = None) -> aiohttp.ClientTimeout:
+    """Of one request: `silence` is how many seconds may pass without a byte of its answer."""
+    return aiohttp.ClientTimeout(total=None, sock_connect=5.0, sock_read=silence)
 
 
 def _tls(options: S3Options, verify: bool | str) -> ssl.SSLContext | bool:
