@@ -39,10 +39,14 @@ class Blob:
 
 @dataclass(slots=True)
 class Fault:
-    """What happens to requests: `lost` does all but answers nothing, `cut` stops in the body."""
+    """What happens to requests: an answer ("503 ServerBusy"), or one of these.
+
+    `stuck` waits for the release, `halt` too, in front of the body; `cut` ends in its middle;
+    `lost` does all and answers nothing; `foreign` is an answer of somebody else.
+    """
 
     when: Callable[[web.Request], bool]
-    do: str  # "lost", "cut", "stuck" or an answer: "503 ServerBusy"
+    do: str
     times: int = 1
     met: int = 0
 
@@ -85,6 +89,8 @@ class FakeAzure:
             fault.met += 1
             if fault.do == "stuck":
                 await self.released.wait()
+            if fault.do == "foreign":
+                return web.Response(body=b"<html><body>Please log in</body></html>")
             if fault.do[0].isdigit():
                 status, _, code = fault.do.partition(" ")
                 return self._error(request, int(status), code)
@@ -92,21 +98,26 @@ class FakeAzure:
             answer = self._answer(request, body)
         except Refused as refused:
             answer = self._error(request, refused.status, refused.code)
+        answer.headers["x-ms-request-id"] = "a-request"
         if fault is not None and fault.do == "lost":
             self._drop(request)
-        if fault is not None and fault.do == "cut":
-            return await self._cut(request, answer)
+        if fault is not None and fault.do in {"cut", "halt"}:
+            return await self._cut(request, answer, waits=fault.do == "halt")
         return answer
 
     def _drop(self, request: web.Request) -> None:
         assert request.transport is not None
         request.transport.abort()
 
-    async def _cut(self, request: web.Request, answer: web.Response) -> web.StreamResponse:
+    async def _cut(
+        self, request: web.Request, answer: web.Response, *, waits: bool
+    ) -> web.StreamResponse:
         assert isinstance(answer.body, bytes)
         begun = web.StreamResponse(status=answer.status, headers=answer.headers)
         begun.content_length = len(answer.body)
         await begun.prepare(request)
+        if waits:
+            await self.released.wait()
         await begun.write(answer.body[: len(answer.body) // 2])
         self._drop(request)
         return begun

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import time
 from collections.abc import AsyncGenerator
@@ -20,9 +21,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from tests.drivers.azure_fake import CONTAINER, TOKEN, FakeAzure, fake_azure
 
-from entrepot.core import AccessError, Driver
+from entrepot.core import AccessError, Driver, UnavailableError
 from entrepot.core.testing.material import MIB, content, get, pieces, put
-from entrepot.drivers.azure import AzureOptions, copying, open_azure, opening
+from entrepot.drivers.azure import AzureOptions, access, copying, open_azure, opening
 
 pytestmark = pytest.mark.anyio
 
@@ -36,6 +37,7 @@ class Credential:
         self.asked = 0
         self.closed = False
         self.refused = False
+        self.stuck = False
         Credential.opened.append(self)
 
     async def get_token(self, *scopes: str, **_: Any) -> AccessToken:
@@ -43,6 +45,8 @@ class Credential:
         self.asked += 1
         if self.refused:
             raise ClientAuthenticationError("secret-in-a-message")
+        if self.stuck:
+            await asyncio.Event().wait()
         return AccessToken(TOKEN, int(time.time()) + 3600)
 
     async def close(self) -> None:
@@ -168,3 +172,17 @@ async def test_start_without_a_token_says_so(
 
     assert "secret-in-a-message" not in str(raised.value)
     assert Credential.opened[0].closed
+
+
+async def test_token_or_key_that_does_not_come_is_not_waited_for(
+    azure: FakeAzure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "_SECONDS", 0.05)
+    async with opened(azure) as driver:
+        await put(driver, "a", b"some")
+        Credential.opened[0].stuck = True
+        azure.fail("POST", "stuck", comp="userdelegationkey")
+
+        with pytest.raises(UnavailableError):
+            await driver.copy("a", "b")
+        assert await driver.link("a", "GET", 600) is None

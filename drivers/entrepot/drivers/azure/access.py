@@ -15,7 +15,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
 from azure.storage.blob import BlobSasPermissions, UserDelegationKey, generate_blob_sas
 from azure.storage.blob.aio import BlobServiceClient
-from entrepot.core import AccessError
+from entrepot.drivers.azure.errors import unanswered
 from entrepot.drivers.azure.names import Names
 
 SCOPE = "https://storage.azure.com/.default"
@@ -24,6 +24,8 @@ _LOG = logging.getLogger(__name__)
 _COPYING = 3600  # seconds that a source may be read for one copy
 _KEY_LIFE = 86400.0  # seconds of a user delegation key; Azure gives seven days at most
 _AGAIN = 600.0  # seconds after which a refused delegation key is asked for again
+
+_SECONDS = 20.0  # in which there is a token or a key, or none
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +113,10 @@ class TokenAccess(Access):
 
     async def source(self, key: str) -> Source:
         try:
-            token = await self._credential.get_token(SCOPE)
-        except AzureError as error:
-            reason = "Microsoft Entra gave no token: check the credentials"
-            raise AccessError(key, reason) from error
+            async with asyncio.timeout(_SECONDS):
+                token = await self._credential.get_token(SCOPE)
+        except (AzureError, TimeoutError) as error:
+            raise unanswered(key, error) from error
         headers = {"x-ms-copy-source-authorization": f"Bearer {token.token}"}
         return Source(self._place.names.blob_url(key), headers)
 
@@ -135,12 +137,13 @@ class TokenAccess(Access):
     async def _renew(self, now: float, seconds: float) -> None:
         end = now + max(_KEY_LIFE, 2 * seconds)
         try:
-            self._key = await self._client.get_user_delegation_key(
-                datetime.fromtimestamp(now, UTC) - timedelta(minutes=5),
-                datetime.fromtimestamp(end, UTC),
-            )
+            async with asyncio.timeout(_SECONDS):
+                self._key = await self._client.get_user_delegation_key(
+                    datetime.fromtimestamp(now, UTC) - timedelta(minutes=5),
+                    datetime.fromtimestamp(end, UTC),
+                )
             self._until = end
-        except AzureError as error:
+        except (AzureError, TimeoutError) as error:
             self._key, self._until = None, now + _AGAIN
             _LOG.warning(
                 "no links to blobs for ten minutes, clients are served by the registry: Azure gave "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from azure.core.exceptions import AzureError, HttpResponseError
@@ -54,10 +55,11 @@ class Deleting:
         blobs = [self._requests.names.blob(key) for key in keys]
         self._requests.count += 1
         try:
-            answers = await self._client.delete_blobs(
-                *blobs, delete_snapshots="include", raise_on_any_failure=False
-            )
-            statuses = [(answer.status_code, answer.headers) async for answer in answers]
+            async with asyncio.timeout(self._requests.patience.answer):
+                answers = await self._client.delete_blobs(
+                    *blobs, delete_snapshots="include", raise_on_any_failure=False
+                )
+                statuses = [(answer.status_code, answer.headers) async for answer in answers]
         except HttpResponseError as error:
             status = error.status_code or 500
             self._batches = self._batches and is_temporary(status, {})

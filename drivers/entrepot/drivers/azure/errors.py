@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
+from azure.core.exceptions import ClientAuthenticationError
 from entrepot.core import (
     AccessError,
     ExistsError,
@@ -61,6 +62,15 @@ def error_of(key: str, status: int, headers: Mapping[str, str]) -> StorageError:
         return AccessError(key, _refusal(code, told, headers))
     kind = SourceError if code in _SOURCE else UnavailableError
     return kind(key, told, retry_after=retry_after(headers))
+
+
+def unanswered(key: str, error: Exception) -> StorageError:
+    """What a request that got no answer means; the cause's text may hold URLs, so none of it."""
+    if isinstance(error, ClientAuthenticationError):
+        return AccessError(key, "Microsoft Entra gave no token: check the credentials")
+    if isinstance(error, TimeoutError):
+        return UnavailableError(key, "Azure did not answer in time")
+    return UnavailableError(key, f"no answer from Azure ({type(error).__name__})")
 
 
 def retry_after(headers: Mapping[str, str]) -> float:

@@ -15,7 +15,8 @@ class Patience:
     longest_delay: float = 10.0
     total: float = 60.0  # in which new tries may begin, and a request waits for its turn
     connect: float = 5.0
-    answer: float = 60.0  # of one try, with its body; silence of a body that is read
+    answer: float = 60.0  # of one try
+    silence: float = 30.0  # of a body that is read, before the rest is asked for anew
     copying: float = 120.0  # of one try that has Azure copy
     opening: float = 10.0  # in which the container has to answer at the start
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
@@ -22,7 +23,7 @@ async def read(
     requests: Requests, key: str, start: int, stop: int | None, etag: str = ""
 ) -> AsyncGenerator[bytes, None]:
     """Bytes [start, stop) in chunks of 1 MiB, all of one version of the blob."""
-    at, cuts = start, 0
+    at, cuts, since = start, 0, time.monotonic()
     while stop is None or at < stop:
         request = _ranged(key, at, stop, etag)
         async with requests.open(request) as response:
@@ -36,14 +37,15 @@ async def read(
             try:
                 async with aclosing(_gathered(response)) as chunks:
                     async for chunk in chunks:
-                        at, cuts = at + len(chunk), 0
+                        at += len(chunk)
                         yield chunk
+                        cuts, since = 0, time.monotonic()
             except AzureError:
                 pass
             if at == end:
                 return
         cuts += 1
-        if cuts > _CUTS:
+        if cuts > _CUTS or time.monotonic() > since + requests.patience.total:
             raise UnavailableError(key, f"the connection broke {cuts} times at byte {at}")
 
 

@@ -11,12 +11,18 @@ from email.utils import formatdate, parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from azure.core.exceptions import AzureError, ClientAuthenticationError
+from azure.core.exceptions import AzureError
 from azure.core.pipeline import AsyncPipeline, PipelineRequest
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from entrepot.core import AccessError, StorageError, UnavailableError
-from entrepot.drivers.azure.errors import code_of, error_of, is_temporary, retry_after
+from entrepot.drivers.azure.errors import (
+    code_of,
+    error_of,
+    is_temporary,
+    retry_after,
+    unanswered,
+)
 from entrepot.drivers.azure.names import Names
 from entrepot.drivers.azure.patience import Patience
 
@@ -82,7 +88,7 @@ class Requests:
         self.names = names
         self.count = 0  # sent since the beginning, tries included
         self._pipeline = pipeline
-        self._patience = patience
+        self.patience = patience
         self._turns = asyncio.Semaphore(width)
         self._reads = asyncio.Semaphore(_READS * width)
 
@@ -91,17 +97,18 @@ class Requests:
 
         Raises StorageError: for every answer but 2xx and what the request accepts.
         """
-        tries = _Tries(self._patience, request.key)
+        seconds = self.patience.copying if request.copies else self.patience.answer
+        tries = _Tries(self.patience, request.key)
         while True:
             try:
-                async with self._turn(self._turns, request), self._timeout(request):
-                    response = await self._once(request)
+                async with self._turn(self._turns, request), asyncio.timeout(seconds):
+                    response = await self._once(request, seconds)
                     try:
                         body = await response.read()
                     finally:
                         await response.close()
             except (AzureError, TimeoutError) as error:
-                await tries.failed(_broken(request.key, error))
+                await tries.failed(unanswered(request.key, error))
                 continue
             if await tries.judge(response):
                 break
@@ -114,14 +121,14 @@ class Requests:
 
         Raises StorageError: as `send`.
         """
-        tries = _Tries(self._patience, request.key)
+        tries = _Tries(self.patience, request.key)
         async with self._turn(self._reads, request):
             while True:
                 try:
-                    async with self._timeout(request):
-                        response = await self._once(request)
+                    async with asyncio.timeout(self.patience.answer):
+                        response = await self._once(request, self.patience.silence)
                 except (AzureError, TimeoutError) as error:
-                    await tries.failed(_broken(request.key, error))
+                    await tries.failed(unanswered(request.key, error))
                     continue
                 try:
                     if not await tries.judge(response):
@@ -132,11 +139,8 @@ class Requests:
                 finally:
                     await response.close()
 
-    def _timeout(self, request: Request) -> asyncio.Timeout:
-        patience = self._patience
-        return asyncio.timeout(patience.copying if request.copies else patience.answer)
-
-    async def _once(self, request: Request) -> AsyncHttpResponse:
+    async def _once(self, request: Request, silence: float) -> AsyncHttpResponse:
+        """One try; `silence` is how long Azure may say nothing, in seconds."""
         self.count += 1
         url = self.names.url if request.container else self.names.blob_url(request.key)
         if request.query:
@@ -150,13 +154,13 @@ class Requests:
                 headers["Content-Type"] = "application/octet-stream"
                 content = _pieces(request.body)
         http = HttpRequest(request.method, url, headers=headers, content=content)
-        return (await self._pipeline.run(http, stream=True)).http_response
+        return (await self._pipeline.run(http, stream=True, read_timeout=silence)).http_response
 
     @asynccontextmanager
     async def _turn(self, turns: asyncio.Semaphore, request: Request) -> AsyncGenerator[None, None]:
         """Keeps a request unsigned until a connection is free for it."""
         try:
-            async with asyncio.timeout(self._patience.total):
+            async with asyncio.timeout(self.patience.total):
                 await turns.acquire()
         except TimeoutError as error:
             raise UnavailableError(request.key, "too many requests to Azure wait") from error
@@ -198,6 +202,9 @@ def _check(request: Request, response: AsyncHttpResponse) -> None:
     status, headers = response.status_code, response.headers
     if status >= 300 and code_of(headers) not in request.accept:
         raise error_of(request.key, status, headers)
+    if not any(name.lower().startswith("x-ms-") for name in headers):
+        # a proxy that wants a log-in; its page is neither an object nor an empty listing
+        raise UnavailableError(request.key, "somebody else answers in place of Azure")
 
 
 def _seconds(date: str) -> float:
@@ -206,15 +213,6 @@ def _seconds(date: str) -> float:
 
 def _says(response: AsyncHttpResponse) -> bool:
     return "retry-after" in response.headers
-
-
-def _broken(key: str, error: Exception) -> StorageError:
-    """What a request that got no answer means; the cause's text may hold URLs, so none of it."""
-    if isinstance(error, ClientAuthenticationError):
-        return AccessError(key, "Microsoft Entra gave no token: check the credentials")
-    if isinstance(error, TimeoutError):
-        return UnavailableError(key, "Azure did not answer in time")
-    return UnavailableError(key, f"no answer from Azure ({type(error).__name__})")
 
 
 async def _pieces(body: Sequence[bytes | memoryview]) -> AsyncIterator[bytes | memoryview]:
