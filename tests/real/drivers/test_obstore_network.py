@@ -1,4 +1,4 @@
-"""`entrepot-obstore` when the network to an S3 server fails."""
+"""`entrepot-obstore` when the network to a server of S3 or of Azure's protocol fails."""
 
 from __future__ import annotations
 
@@ -6,13 +6,33 @@ from collections.abc import Generator
 from urllib.parse import urlsplit
 
 import pytest
-from tests.real.drivers.obstore_stores import s3_bucket, s3_options
+from tests.real.drivers.obstore_stores import (
+    azure_container,
+    azure_options,
+    s3_bucket,
+    s3_options,
+)
 from tests.services.running import Service, require_service
 
 from entrepot.core.testing.network import NetworkSuite
 from entrepot.core.testing.network_calls import OpenThrough
 from entrepot_obstore import ObstoreOptions, open_obstore
 from entrepot_obstore.options import Settings
+
+
+def _address(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    return parts.hostname, parts.port
+
+
+def _through(options: ObstoreOptions, path: str = "") -> OpenThrough:
+    def at(address: str) -> ObstoreOptions:
+        config: Settings = options.config | {"endpoint": f"http://{address}{path}"}
+        return options.model_copy(update={"config": config})
+
+    return lambda address: lambda: open_obstore(at(address))
 
 
 class TestMiniStack(NetworkSuite):
@@ -31,17 +51,32 @@ class TestMiniStack(NetworkSuite):
 
     @pytest.fixture
     def upstream(self, service: Service) -> tuple[str, int]:
-        parts = urlsplit(service["endpoint"])
-        assert parts.hostname is not None
-        assert parts.port is not None
-        return parts.hostname, parts.port
+        return _address(service["endpoint"])
 
     @pytest.fixture
     def open_through(self, service: Service, bucket: str) -> OpenThrough:
-        options = s3_options(service, bucket, timeout=3.0, retries=3)
+        return _through(s3_options(service, bucket, timeout=3.0, retries=3))
 
-        def at(address: str) -> ObstoreOptions:
-            config: Settings = options.config | {"endpoint": f"http://{address}"}
-            return options.model_copy(update={"config": config})
 
-        return lambda address: lambda: open_obstore(at(address))
+class TestAzurite(NetworkSuite):
+    patience = 60.0
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def service(cls) -> Service:
+        return require_service("azurite")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def container(cls, service: Service) -> Generator[str, None, None]:
+        with azure_container(service) as container:
+            yield container
+
+    @pytest.fixture
+    def upstream(self, service: Service) -> tuple[str, int]:
+        return _address(service["serviceurl"])
+
+    @pytest.fixture
+    def open_through(self, service: Service, container: str) -> OpenThrough:
+        options = azure_options(service, container, timeout=2.0, retries=3)
+        return _through(options, urlsplit(service["serviceurl"]).path)
