@@ -6,7 +6,6 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -19,7 +18,6 @@ pytestmark = pytest.mark.anyio
 MIB = 1024 * 1024
 SIZE = 12 * MIB + 345
 CONTENT = (bytes(range(251)) * (SIZE // 251 + 1))[:SIZE]
-Get = Callable[[], Awaitable[aiohttp.ClientResponse]]
 PATIENT = 30.0  # seconds of silence
 Serve = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
@@ -53,22 +51,22 @@ class Server:
 @asynccontextmanager
 async def serving(
     serve: Serve, tls: ssl.SSLContext | None = None
-) -> AsyncGenerator[tuple[Get, Server], None]:
-    """What gets the server's answer, over one connection at a time."""
+) -> AsyncGenerator[tuple[aiohttp.ClientSession, Server], None]:
+    """A session for the server, with one connection at a time."""
     handler = Server(serve)
     server = await asyncio.start_server(handler, "127.0.0.1", 0, ssl=tls)
     url = f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     connector = aiohttp.TCPConnector(limit=1, ssl=False)
     async with server:
-        async with aiohttp.ClientSession(connector=connector) as session:
-            yield partial(session.get, url), handler
+        async with aiohttp.ClientSession(url, connector=connector) as session:
+            yield session, handler
         await asyncio.wait_for(handler.gone.wait(), 10)
 
 
 @asynccontextmanager
 async def answering(serve: Serve) -> AsyncGenerator[tuple[aiohttp.ClientResponse, Server], None]:
-    async with serving(serve) as (get, handler):
-        response = await get()
+    async with serving(serve) as (session, handler):
+        response = await session.get("/")
         yield response, handler
         response.close()
 
@@ -221,11 +219,26 @@ async def test_failure_before_the_first_byte_hangs_up() -> None:
 
 
 async def test_every_end_gives_the_place_in_the_pool_back() -> None:
-    async with serving(everything) as (get, _), asyncio.timeout(20):
+    async with serving(everything) as (session, _), asyncio.timeout(20):
         for left in (SIZE, 5 * MIB, SIZE):
-            assert await received(await get(), left) == CONTENT[:left]
-            async with aclosing(body(await get(), left, PATIENT)) as chunks:
+            assert await received(await session.get("/"), left) == CONTENT[:left]
+            async with aclosing(body(await session.get("/"), left, PATIENT)) as chunks:
                 await anext(chunks)
+
+
+async def test_session_closed_meanwhile_ends_it() -> None:
+    """And does not wait for a connection that it no longer hears of."""
+    async with (
+        serving(everything) as (session, _),
+        aclosing(body(await session.get("/"), SIZE, PATIENT)) as chunks,
+        asyncio.timeout(10),
+    ):
+        got = await anext(chunks)
+        await session.close()
+        got += b"".join([chunk async for chunk in chunks])
+
+    assert CONTENT.startswith(got)
+    assert len(got) < SIZE
 
 
 async def test_slow_reader_slows_the_server() -> None:
@@ -252,8 +265,8 @@ async def test_what_was_not_asked_for_is_not_pulled() -> None:
 
 
 async def test_tls_stays_with_its_protocol(tmp_path: Path) -> None:
-    async with serving(everything, server_tls(tmp_path)) as (get, _):
-        response = await get()
+    async with serving(everything, server_tls(tmp_path)) as (session, _):
+        response = await session.get("/")
         assert response.connection is not None
         transport = response.connection.transport
         assert transport is not None
