@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -14,9 +15,8 @@ from entrepot.core.testing import DriverSuite, Opening
 from entrepot.drivers.filesystem import FilesystemOptions, open_filesystem
 from entrepot.drivers.inmemory import InMemoryDriver, Store
 
-_IN_MEMORY = dict.fromkeys(
-    ("test_write_of_a_huge_object", "test_upload_of_a_huge_object"), "objects are in memory"
-)
+_HUGE = ("test_write_of_a_huge_object", "test_upload_of_a_huge_object")
+_IN_MEMORY: Mapping[str, str] = dict.fromkeys(_HUGE, "objects are in memory")
 
 
 class TestFilesystem(DriverSuite):
@@ -33,7 +33,7 @@ class TestFilesystemWithoutFsync(DriverSuite):
 
 
 class TestInMemory(DriverSuite):
-    deviations: ClassVar[dict[str, str]] = _IN_MEMORY
+    deviations: ClassVar[Mapping[str, str]] = _IN_MEMORY
 
     @pytest.fixture
     def open_driver(self) -> Opening:
@@ -42,7 +42,7 @@ class TestInMemory(DriverSuite):
 
 
 class TestGuardedInMemory(DriverSuite):
-    deviations: ClassVar[dict[str, str]] = _IN_MEMORY
+    deviations: ClassVar[Mapping[str, str]] = _IN_MEMORY
 
     @pytest.fixture
     def open_driver(self) -> Opening:
