@@ -112,6 +112,15 @@ async def test_create_whose_answer_is_lost_and_was_too_late(
     assert await get(driver, "a") == b"theirs"
 
 
+async def test_create_of_many_blocks_over_an_old_object(azure: FakeAzure, driver: Driver) -> None:
+    azure.blobs["a"] = Blob(b"old", modified="Mon, 01 Jan 2024 00:00:00 GMT")
+
+    with pytest.raises(ExistsError):
+        await driver.write("a", pieces(content(LARGE)), create=True)
+
+    assert azure.blobs["a"].content == b"old"
+
+
 async def test_append_whose_answer_is_lost_is_in_once(azure: FakeAzure, driver: Driver) -> None:
     upload = driver.upload("u")
     azure.fail("PUT", "lost")

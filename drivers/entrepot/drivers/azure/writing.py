@@ -56,10 +56,10 @@ async def commit(
     if answer is not None:
         return Entry(key, size, answer.modified)
     found = await requests.send(Request("HEAD", key, accept=frozenset({"BlobNotFound"})))
+    if create and not found.code:
+        raise ExistsError(key)
     if found.code or found.modified < stage.began:
         raise UnavailableError(key, "Azure dropped the blocks: the object was deleted meanwhile")
-    if create:
-        raise ExistsError(key)
     return Entry(key, size, found.modified)
 
 
