@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 ROOTS = ("core/", "drivers/", "server/")
+PACKAGE = tuple(f"{root}entrepot/" for root in ROOTS)  # beside it, drivers/ has other distributions
 
 
 def tracked() -> list[str]:
@@ -16,11 +17,12 @@ def tracked() -> list[str]:
 
 def main() -> int:
     folder = Path(sys.argv[1])
-    wheel = set(zipfile.ZipFile(next(folder.glob("*.whl"))).namelist())
-    with tarfile.open(next(folder.glob("*.tar.gz"))) as archive:
+    wheel = set(zipfile.ZipFile(next(folder.glob("entrepot-*.whl"))).namelist())
+    with tarfile.open(next(folder.glob("entrepot-*.tar.gz"))) as archive:
         sdist = {name.partition("/")[2] for name in archive.getnames()}
     sources = [path for path in tracked() if path.startswith(ROOTS)]
-    packaged = [path for path in sources if path.endswith((".py", "py.typed"))]
+    code = [path for path in sources if path.endswith((".py", "py.typed"))]
+    packaged = [path for path in code if path.startswith(PACKAGE)]
     missing = [path for path in packaged if path.split("/", 1)[1] not in wheel]
     missing += [f"sdist: {path}" for path in sources if path not in sdist]
     for path in missing:
