@@ -1,8 +1,10 @@
-"""The S3 driver when the network to its server fails."""
+"""The S3 driver when the network to its server fails, on servers that differ in uploads."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Generator
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,13 +21,16 @@ from entrepot.drivers.s3.options import SMALLEST_PART
 _HURRY = Patience(attempts=4, answer=2.0, work=3.0, budget=6.0, turn=6.0, silence=2.0, pause=0.01)
 
 
-class TestS3OnMiniStack(NetworkSuite):
+class S3NetworkSuite(NetworkSuite):
+    """What all of them share; a subclass names the server."""
+
     patience = 60.0
+    server: ClassVar[str]
 
     @pytest.fixture(scope="class")
     @classmethod
     def service(cls) -> Service:
-        return require_service("ministack")
+        return require_service(cls.server)
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -42,9 +47,25 @@ class TestS3OnMiniStack(NetworkSuite):
 
     @pytest.fixture
     def open_through(self, service: Service, bucket: str) -> OpenThrough:
-        options = options_for(service, bucket, multipartcopythresholdsize=SMALLEST_PART)
+        """In a folder of its own, for SeaweedFS remembers for a while what a folder was."""
+        root = f"tests/{uuid.uuid4().hex}"
+        options = options_for(
+            service, bucket, rootdirectory=root, multipartcopythresholdsize=SMALLEST_PART
+        )
 
         def at(address: str) -> S3Options:
             return options.model_copy(update={"regionendpoint": f"http://{address}"})
 
         return lambda address: lambda: opened(at(address), _HURRY)
+
+
+class TestMiniStack(S3NetworkSuite):
+    server = "ministack"
+
+
+class TestSeaweedFS(S3NetworkSuite):
+    server = "seaweedfs"
+
+
+class TestRGW(S3NetworkSuite):
+    server = "rgw"
