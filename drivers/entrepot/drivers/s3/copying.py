@@ -9,7 +9,7 @@ from entrepot.drivers.s3.answers import Part, date
 from entrepot.drivers.s3.client import header
 from entrepot.drivers.s3.errors import Refused
 from entrepot.drivers.s3.parts import MOST_PARTS
-from entrepot.drivers.s3.settling import settled
+from entrepot.drivers.s3.settling import settled, unbroken
 from entrepot.drivers.s3.verbs import Verbs
 
 
@@ -24,7 +24,7 @@ async def copy(
     """
     options = verbs.options
     if size <= options.multipartcopythresholdsize:
-        return date(header(await verbs.copy(source, target, etag), "Date"))
+        return date(header(await unbroken(verbs.copy(source, target, etag)), "Date"))
     chunk = max(options.multipartcopychunksize, -(-size // MOST_PARTS))
     mark = mark or uuid.uuid4().hex
     upload, _ = await verbs.begin(target, mark)

@@ -38,6 +38,23 @@ async def _bounded(work: Coroutine[Any, Any, ResultT], seconds: float) -> Result
         return error
 
 
+async def unbroken(work: Coroutine[Any, Any, ResultT], seconds: float = CLEANING) -> ResultT:
+    """The work's result; a cancellation is passed on when it has ended, or after that time.
+
+    For what the server does to its end although nobody waits for it any more: else it would
+    happen at some time after the cancellation.
+    """
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        try:
+            await settled(_all({task}), seconds)
+        finally:
+            await ended({task})
+        raise
+
+
 async def ended(tasks: set[asyncio.Task[ResultT]]) -> None:
     """Cancel tasks and wait for them; a cancellation meanwhile is passed on afterwards."""
     for task in tasks:
