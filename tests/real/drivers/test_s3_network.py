@@ -65,7 +65,3 @@ class TestMiniStack(S3NetworkSuite):
 
 class TestSeaweedFS(S3NetworkSuite):
     server = "seaweedfs"
-
-
-class TestRGW(S3NetworkSuite):
-    server = "rgw"
