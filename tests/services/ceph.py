@@ -70,6 +70,8 @@ rgw thread pool size = 64
 rgw enable usage log = false
 rgw dns name = {host}
 rgw gc obj min wait = 60
+rgw gc processor period = 60
+rgw gc processor max time = 60
 """
 
 

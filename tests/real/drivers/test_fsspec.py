@@ -51,6 +51,7 @@ class TestWebdav(DriverSuite):
         return partial(open_fsspec, webdav_options(folder))
 
 
+@pytest.mark.wide
 class TestFile(DriverSuite):
     @pytest.fixture
     def open_driver(self, tmp_path: Path) -> Opening:

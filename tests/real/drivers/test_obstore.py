@@ -51,14 +51,17 @@ class TestSeaweedFS(_OnS3):
     )
 
 
+@pytest.mark.wide
 class TestMiniStack(_OnS3):
     service = "ministack"
 
 
+@pytest.mark.wide
 class TestMoto(_OnS3):
     service = "moto"
 
 
+@pytest.mark.wide
 class TestRgw(_OnS3):
     service = "rgw"
     deviations = dict.fromkeys(

@@ -49,13 +49,16 @@ class TestSeaweedFS(S3Suite):
     server = "seaweedfs"
 
 
+@pytest.mark.wide
 class TestMiniStack(S3Suite):
     server = "ministack"
 
 
+@pytest.mark.wide
 class TestMoto(S3Suite):
     server = "moto"
 
 
+@pytest.mark.wide
 class TestRGW(S3Suite):
     server = "rgw"
