@@ -30,7 +30,7 @@ PLANTED = {
         write_broken_stream_leaves_nothing write_cancelled_leaves_nothing
         write_from_a_missing_object_leaves_nothing write_is_seen_by_another_instance
         write_under_way_is_not_seen read_of_missing_objects_leaks_nothing
-        move_missing_below_an_object
+        move_missing_below_an_object upload_cancelled_commit_keeps_the_content
     """,
     "ReadGivesAllAtOnce": "read_large_object_in_pieces",
     "ReadLeaksWhenClosedEarly": """
@@ -174,6 +174,7 @@ PLANTED = {
         upload_cancelled_append_keeps_a_true_prefix upload_goes_on_in_another_instance
         upload_many_small_appends upload_two_appends_at_once
         upload_two_appends_at_once_by_two_instances uploads_at_once
+        upload_cancelled_commit_keeps_the_content
     """,
     "UploadIsKeptInTheInstance": """
         upload_goes_on_in_another_instance upload_ends_in_another_instance
