@@ -175,7 +175,7 @@ _MADE: dict[str, tuple[str, Make]] = {
     "s3-rgw": ("rgw", _s3),
     "gcs": ("fake-gcs-server", _gcs),
     "azure": ("azurite", _azure),
-    "obstore": ("seaweedfs", _obstore),
+    "obstore": ("ministack", _obstore),
     "sftp": ("sftp", _sftp),
     "webdav": ("webdav", _webdav),
 }
