@@ -42,7 +42,8 @@ class Fault:
     """What happens to requests: an answer ("503 ServerBusy"), or one of these.
 
     `stuck` waits for the release, `halt` too, in front of the body; `cut` ends in its middle;
-    `lost` does all and answers nothing; `foreign` is an answer of somebody else.
+    `lost` does all and answers nothing; `twice` does it again; `foreign` is an answer of
+    somebody else.
     """
 
     when: Callable[[web.Request], bool]
@@ -95,6 +96,8 @@ class FakeAzure:
                 status, _, code = fault.do.partition(" ")
                 return self._error(request, int(status), code)
         try:
+            if fault is not None and fault.do == "twice":
+                self._answer(request, body)
             answer = self._answer(request, body)
         except Refused as refused:
             answer = self._error(request, refused.status, refused.code)

@@ -100,6 +100,16 @@ async def test_create_whose_answer_is_lost_is_no_conflict(azure: FakeAzure, driv
         assert await get(driver, key) == data
 
 
+async def test_create_that_was_sent_twice_unseen_is_no_conflict(
+    azure: FakeAzure, driver: Driver
+) -> None:
+    """As aiohttp may do when a connection breaks."""
+    azure.fail("PUT", "twice")
+
+    assert (await driver.write("a", once(b"mine"), create=True)).size == 4
+    assert await get(driver, "a") == b"mine"
+
+
 async def test_create_whose_answer_is_lost_and_was_too_late(
     azure: FakeAzure, driver: Driver
 ) -> None:

@@ -117,7 +117,8 @@ async def conditionally(requests: Requests, request: Request) -> Answer | None:
     """A write with a condition; None if it does not hold.
 
     A try whose answer was lost may have been the one that won, and made the condition fail
-    for the next: then what is there bears this write's mark.
+    for the next: then what is there bears this write's mark. Nobody here can count the tries,
+    for aiohttp repeats a PUT by itself when a connection breaks.
     """
     writer = secrets.token_hex(8)
     headers = {**request.headers, WRITER: writer}
@@ -125,11 +126,8 @@ async def conditionally(requests: Requests, request: Request) -> Answer | None:
     answer = await requests.send(marked)
     if not answer.code:
         return answer
-    if answer.tries > 1:
-        found = await requests.send(Request("HEAD", request.key, accept=LOST))
-        if found.headers.get(WRITER) == writer:
-            return found
-    return None
+    found = await requests.send(Request("HEAD", request.key, accept=LOST))
+    return found if found.headers.get(WRITER) == writer else None
 
 
 def _listed(blocks: Sequence[Block]) -> bytes:

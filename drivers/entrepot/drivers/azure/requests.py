@@ -60,7 +60,6 @@ class Answer:
     status: int
     headers: Mapping[str, str]  # their names in any case
     body: bytes
-    tries: int  # more than one: an earlier one may have had its effect
 
     @property
     def code(self) -> str:
@@ -113,7 +112,7 @@ class Requests:
             if await tries.judge(response):
                 break
         _check(request, response)
-        return Answer(response.status_code, response.headers, body, tries.count)
+        return Answer(response.status_code, response.headers, body)
 
     @asynccontextmanager
     async def open(self, request: Request) -> AsyncGenerator[AsyncHttpResponse, None]:
