@@ -14,7 +14,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 INDEX = (DOCS / "drivers.md").read_text(encoding="utf-8")
 PAGES = sorted((DOCS / "drivers").glob("*.md"))
 OBSTORE = DOCS.parent / "drivers" / "entrepot-obstore" / "README.md"
-OPTIONS = load_plugins().driver_options
+OPTIONS = load_plugins().models.drivers
 
 
 @pytest.mark.parametrize("page", [*PAGES, OBSTORE], ids=lambda page: page.stem)

@@ -92,7 +92,7 @@ def test_page_shows_what_users_may_configure() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "path", [str(PROJECT), *sys.path])
-        options = load_plugins(found=[point]).driver_options["dictionary"]
+        options = load_plugins(found=[point]).models.drivers["dictionary"]
 
     for row in parameters("dictionary", options):
         cells = f"{row.key} {row.type} {row.default} {row.meaning} {row.variable}"
@@ -104,7 +104,7 @@ def test_push_and_pull_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("dictionary", "entrepot_dictionary", hookspecs.PROJECT)
     plugins = load_plugins(found=[point])
     variables = {"REGISTRY_STORAGE": "dictionary", "REGISTRY_STORAGE_DICTIONARY_CHUNK": "1000"}
-    loaded = load(None, variables, drivers=plugins.driver_options)
+    loaded = load(None, variables, plugins.models)
 
     with TestClient(create_app(loaded.configuration, plugins)) as client:
         push_and_pull(client)

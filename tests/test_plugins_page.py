@@ -24,7 +24,7 @@ from entrepot.core import (
     UnavailableError,
     hookspecs,
 )
-from entrepot.core.configuration import driver_options, load, shown
+from entrepot.core.configuration import PluggedModels, driver_options, load, shown
 from entrepot.core.driver import Driver, Upload
 from entrepot.core.parameters import markdown
 from entrepot.core.plugins import DISABLE, Plugins
@@ -138,7 +138,7 @@ async def test_filesystem_driver_of_the_page_works(tmp_path: Path) -> None:
     share = plugins.driver("share")
 
     options = share.options.model_validate({"protocol": "file", "root": str(tmp_path)})
-    async with share.open_driver(options) as driver:
+    async with share.open(options) as driver:
         await put(driver, "a/b", b"content")
         assert await get(driver, "a/b") == b"content"
 
@@ -174,7 +174,7 @@ async def test_middleware_of_the_page_works() -> None:
     streamed = plugins.storage_middleware("streamed", "middleware.storage.0.name")
 
     options = streamed.options.model_validate({"below": "docker/"})
-    async with streamed.open_middleware(options, Linking(InMemoryDriver())) as driver:
+    async with streamed.open(options, Linking(InMemoryDriver())) as driver:
         assert await driver.link("docker/a", "GET", 60) is None
         assert await driver.link("other", "GET", 60) == "http://bucket/other"
 
@@ -183,8 +183,8 @@ def test_secrets_in_options_of_the_page_are_shown_nowhere() -> None:
     namespace = run_block("TapeOptions")
     model = namespace["TapeOptions"]
     written = {"endpoint": "http://tape", "password": "hunter2", "extra": {"sas": "hunter2"}}
-    plugins = {"tape": model}
-    loaded = load(None, {"REGISTRY_STORAGE": json.dumps({"tape": written})}, drivers=plugins)
+    plugins = PluggedModels({"tape": model})
+    loaded = load(None, {"REGISTRY_STORAGE": json.dumps({"tape": written})}, plugins)
 
     options = driver_options(loaded.configuration.storage, model)
 

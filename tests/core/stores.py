@@ -25,7 +25,7 @@ _PLUGINS = load_plugins()
 async def open_memory() -> AsyncGenerator[Driver, None]:
     """The driver that keeps everything in memory, empty."""
     registered = _PLUGINS.driver("inmemory")
-    async with registered.open_driver(registered.options()) as driver:
+    async with registered.open(registered.options()) as driver:
         yield driver
 
 

@@ -50,7 +50,7 @@ def test_middleware_found_by_name_and_alias() -> None:
 
     assert plugins.storage_middleware("glass", "m") is plugins.storage_middleware("pane", "m")
     assert list(plugins.storage_middlewares) == ["glass"]
-    assert plugins.storage_middleware_options == {"glass": Options, "pane": Options}
+    assert plugins.models.storage_middlewares == {"glass": Options, "pane": Options}
     assert plugins.plugins[0].storage_middlewares == ("glass",)
     assert plugins.plugins[0].hooks == ("register_storage_middlewares",)
 

@@ -121,7 +121,7 @@ def test_loading_tells_the_mistakes_in_options_with_all_others(
     )
 
     with pytest.raises(ConfigurationError) as caught:
-        load(path, {}, middlewares=plugins.storage_middleware_options)
+        load(path, {}, plugins.models)
 
     paths = [mistake.partition(":")[0] for mistake in caught.value.mistakes]
     assert paths == ["http.nothing", "middleware.storage.0.options.letter"]

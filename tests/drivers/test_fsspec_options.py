@@ -11,7 +11,7 @@ import pytest
 from fsspec.registry import known_implementations
 
 from entrepot.core import StorageError
-from entrepot.core.configuration import Loaded, load, shown
+from entrepot.core.configuration import Loaded, PluggedModels, load, shown
 from entrepot.core.configuration.options import driver_options
 from entrepot.core.errors import ConfigurationError
 from entrepot.drivers.fsspec import FsspecOptions, open_fsspec
@@ -60,7 +60,9 @@ def test_options_come_from_the_environment(tmp_path: Path) -> None:
 def test_options_and_passwords_in_urls_are_never_shown(tmp_path: Path) -> None:
     text = "{url: 'sftp://me:s3cr3t@host/srv', options: {auth: [me, s3cr3t], pin: s3cr3t}}"
 
-    section = shown(loaded(tmp_path, text), {"fsspec": FsspecOptions})["storage"]["fsspec"]
+    section = shown(loaded(tmp_path, text), PluggedModels({"fsspec": FsspecOptions}))["storage"][
+        "fsspec"
+    ]
 
     assert section == {"url": "sftp://******@host/srv", "options": "******"}
 

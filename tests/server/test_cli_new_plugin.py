@@ -123,7 +123,7 @@ def test_project_is_a_plugin_whose_readme_tells_its_parameters(
 
     assert plugins.driver("reel").problem == ""
     readme = (project / "README.md").read_text(encoding="utf-8")
-    assert filled(readme, plugins.driver_options) == readme
+    assert filled(readme, plugins.models.drivers) == readme
 
 
 @pytest.mark.real

@@ -10,7 +10,10 @@ from typing import Protocol
 
 import pluggy
 
+from entrepot.core.access import AuthenticatorOptionsT, OpenAuthenticator
+from entrepot.core.admission import AdmissionOptionsT, OpenAdmission
 from entrepot.core.driver import OpenDriver, OptionsT
+from entrepot.core.events import ObserverOptionsT, OpenObserver
 from entrepot.core.wrapping import MiddlewareOptionsT, OpenMiddleware
 
 PROJECT = "entrepot"
@@ -45,7 +48,7 @@ class RegisterDriver(Protocol):
 class RegisterStorageMiddleware(Protocol):
     """Offers a storage middleware under the name that `middleware.storage` uses.
 
-    `options` is the model of its `options`. `aliases` are further names for the same one.
+    `options` is the model of its `options`. `aliases` and `needs` are as of `RegisterDriver`.
 
     Raises PluginError: if a name is taken by another storage middleware.
     """
@@ -58,6 +61,67 @@ class RegisterStorageMiddleware(Protocol):
         /,
         *,
         aliases: Sequence[str] = (),
+        needs: Sequence[str] = (),
+    ) -> None: ...
+
+
+class RegisterAuthenticator(Protocol):
+    """Offers a way of authentication under the name that a configuration's `auth` uses.
+
+    `options` is the model of that section. `aliases` and `needs` are as of `RegisterDriver`.
+
+    Raises PluginError: if a name is taken by another authenticator.
+    """
+
+    def __call__(
+        self,
+        name: str,
+        open_authenticator: OpenAuthenticator[AuthenticatorOptionsT],
+        options: type[AuthenticatorOptionsT],
+        /,
+        *,
+        aliases: Sequence[str] = (),
+        needs: Sequence[str] = (),
+    ) -> None: ...
+
+
+class RegisterObserver(Protocol):
+    """Offers an observer of events under the name that `notifications.observers` uses.
+
+    `options` is the model of its `options`. `aliases` and `needs` are as of `RegisterDriver`.
+
+    Raises PluginError: if a name is taken by another observer.
+    """
+
+    def __call__(
+        self,
+        name: str,
+        open_observer: OpenObserver[ObserverOptionsT],
+        options: type[ObserverOptionsT],
+        /,
+        *,
+        aliases: Sequence[str] = (),
+        needs: Sequence[str] = (),
+    ) -> None: ...
+
+
+class RegisterAdmission(Protocol):
+    """Offers an admission of manifests under the name that `policy.admission` uses.
+
+    `options` is the model of its `options`. `aliases` and `needs` are as of `RegisterDriver`.
+
+    Raises PluginError: if a name is taken by another admission.
+    """
+
+    def __call__(
+        self,
+        name: str,
+        open_admission: OpenAdmission[AdmissionOptionsT],
+        options: type[AdmissionOptionsT],
+        /,
+        *,
+        aliases: Sequence[str] = (),
+        needs: Sequence[str] = (),
     ) -> None: ...
 
 
@@ -69,3 +133,18 @@ def register_drivers(register: RegisterDriver) -> None:
 @hookspec
 def register_storage_middlewares(register: RegisterStorageMiddleware) -> None:
     """Offer what stands around a driver: `register("redirect", open_redirect, Redirect)`."""
+
+
+@hookspec
+def register_authenticators(register: RegisterAuthenticator) -> None:
+    """Offer ways of authentication: `register("ldap", open_ldap, LdapOptions)`."""
+
+
+@hookspec
+def register_observers(register: RegisterObserver) -> None:
+    """Offer observers of events: `register("kafka", open_kafka, KafkaOptions)`."""
+
+
+@hookspec
+def register_admissions(register: RegisterAdmission) -> None:
+    """Offer admissions of manifests: `register("signed", open_signed, SignedOptions)`."""

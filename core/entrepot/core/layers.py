@@ -10,7 +10,7 @@ from entrepot.core.configuration import Configuration, plugged_options, storage_
 from entrepot.core.configuration.tree import dotted
 from entrepot.core.driver import Driver
 from entrepot.core.errors import ConfigurationError, StorageError
-from entrepot.core.plugins import Plugins, RegisteredStorageMiddleware
+from entrepot.core.plugins import OfferedStorageMiddleware, Plugins
 from entrepot.core.wrapping import MiddlewareOptions
 
 
@@ -18,7 +18,7 @@ from entrepot.core.wrapping import MiddlewareOptions
 class Layer:
     """A middleware to be opened."""
 
-    registered: RegisteredStorageMiddleware
+    registered: OfferedStorageMiddleware
     options: MiddlewareOptions
 
 
@@ -49,7 +49,7 @@ async def wrapped(driver: Driver, around: Sequence[Layer]) -> AsyncGenerator[Dri
     """
     async with AsyncExitStack() as stack:
         for layer in around:
-            opening = layer.registered.open_middleware(layer.options, driver)
+            opening = layer.registered.open(layer.options, driver)
             try:
                 driver = await stack.enter_async_context(opening)
             except StorageError as error:

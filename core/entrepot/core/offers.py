@@ -4,35 +4,37 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Any, Generic, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
 
 from entrepot.core.errors import PluginError
 
-
-class Offer(Protocol):
-    """Something with names, a model of its options, and the plug-in it comes from."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def aliases(self) -> tuple[str, ...]: ...
-    @property
-    def options(self) -> type[Any]: ...
-    @property
-    def plugin(self) -> str: ...
+OpenT = TypeVar("OpenT")
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-OfferT = TypeVar("OfferT", bound=Offer)
+@dataclass(frozen=True, slots=True)
+class Offered(Generic[OpenT, ModelT]):
+    """Something that plug-in `plugin` offers; `open` takes an instance of `options`."""
+
+    name: str
+    open: OpenT
+    options: type[ModelT]
+    plugin: str
+    aliases: tuple[str, ...] = ()
+    problem: str = ""  # what has to be installed before it can be opened
 
 
-class Offers(Generic[OfferT]):
+class Offers(Generic[OpenT, ModelT]):
     """Offers of one `kind`, each found by its name and its aliases."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
-        self._offers: dict[str, OfferT] = {}
+        self._offers: dict[str, Offered[OpenT, ModelT]] = {}
 
-    def add(self, offer: OfferT) -> None:
+    def add(self, offer: Offered[OpenT, ModelT]) -> None:
         """Raises PluginError: if one of its names is taken."""
         for taken in self._offers.values():
             clash = _names(offer) & _names(taken)
@@ -49,12 +51,12 @@ class Offers(Generic[OfferT]):
         self._offers = kept
 
     @property
-    def by_name(self) -> Mapping[str, OfferT]:
+    def by_name(self) -> Mapping[str, Offered[OpenT, ModelT]]:
         """All of them, in the order of their names, without aliases."""
         return dict(sorted(self._offers.items()))
 
     @property
-    def options(self) -> Mapping[str, type[Any]]:
+    def options(self) -> Mapping[str, type[ModelT]]:
         """The options model of each, by name and alias."""
         return {name: offer.options for offer in self._offers.values() for name in _names(offer)}
 
@@ -62,7 +64,7 @@ class Offers(Generic[OfferT]):
         """The names that a plug-in offered, without aliases."""
         return tuple(offer.name for offer in self._offers.values() if offer.plugin == plugin)
 
-    def find(self, name: str) -> OfferT | None:
+    def find(self, name: str) -> Offered[OpenT, ModelT] | None:
         """The one of that name or alias."""
         for offer in self._offers.values():
             if name in _names(offer):
@@ -78,5 +80,5 @@ class Offers(Generic[OfferT]):
         return "; ".join([*told, f"installed: {', '.join(names) or 'none'}"])
 
 
-def _names(offer: Offer) -> set[str]:
+def _names(offer: Offered[Any, Any]) -> set[str]:
     return {offer.name, *offer.aliases}

@@ -6,46 +6,34 @@ plug-ins loads them and passes them on.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import pluggy
 
 from entrepot.core import hookspecs
-from entrepot.core.driver import DriverOptions, OpenDriver, OptionsT
+from entrepot.core.access import AuthenticatorOptions, OpenAuthenticator
+from entrepot.core.admission import AdmissionOptions, OpenAdmission
+from entrepot.core.configuration import PluggedModels
+from entrepot.core.driver import DriverOptions, OpenDriver
 from entrepot.core.errors import ConfigurationError
-from entrepot.core.offers import Offers
+from entrepot.core.events import ObserverOptions, OpenObserver
+from entrepot.core.offers import ModelT, Offered, Offers, OpenT
 from entrepot.core.requirements import absent, told_missing
-from entrepot.core.wrapping import MiddlewareOptions, MiddlewareOptionsT, OpenMiddleware
+from entrepot.core.wrapping import MiddlewareOptions, OpenMiddleware
 
 DISABLE = "ENTREPOT_DISABLE_PLUGINS"
 """The environment variable that names plug-ins not to be loaded, separated by commas."""
 
 
-@dataclass(frozen=True, slots=True)
-class RegisteredDriver:
-    """A driver some plug-in offers; `open_driver` takes an instance of `options`."""
-
-    name: str
-    open_driver: OpenDriver[Any]
-    options: type[DriverOptions]
-    plugin: str
-    aliases: tuple[str, ...] = ()
-    problem: str = ""  # what has to be installed before it can be opened
-
-
-@dataclass(frozen=True, slots=True)
-class RegisteredStorageMiddleware:
-    """A storage middleware some plug-in offers; see `RegisteredDriver`."""
-
-    name: str
-    open_middleware: OpenMiddleware[Any]
-    options: type[MiddlewareOptions]
-    plugin: str
-    aliases: tuple[str, ...] = ()
+OfferedDriver: TypeAlias = Offered[OpenDriver[Any], DriverOptions]
+OfferedStorageMiddleware: TypeAlias = Offered[OpenMiddleware[Any], MiddlewareOptions]
+OfferedAuthenticator: TypeAlias = Offered[OpenAuthenticator[Any], AuthenticatorOptions]
+OfferedObserver: TypeAlias = Offered[OpenObserver[Any], ObserverOptions]
+OfferedAdmission: TypeAlias = Offered[OpenAdmission[Any], AdmissionOptions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +47,33 @@ class Plugin:
     drivers: tuple[str, ...] = ()
     problem: str = ""
     storage_middlewares: tuple[str, ...] = ()
+    authenticators: tuple[str, ...] = ()
+    observers: tuple[str, ...] = ()
+    admissions: tuple[str, ...] = ()
 
 
 class Plugins:
-    """The plug-ins of this process and what they registered; made by `load_plugins`."""
+    """The plug-ins of this process and what they offer; made by `load_plugins`."""
 
     def __init__(self) -> None:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
-        self._drivers = Offers[RegisteredDriver]("driver")
-        self._storage_middlewares = Offers[RegisteredStorageMiddleware]("storage middleware")
+        self._drivers: Offers[OpenDriver[Any], DriverOptions] = Offers("driver")
+        self._storage_middlewares: Offers[OpenMiddleware[Any], MiddlewareOptions] = Offers(
+            "storage middleware"
+        )
+        self._authenticators: Offers[OpenAuthenticator[Any], AuthenticatorOptions] = Offers(
+            "authenticator"
+        )
+        self._observers: Offers[OpenObserver[Any], ObserverOptions] = Offers("observer")
+        self._admissions: Offers[OpenAdmission[Any], AdmissionOptions] = Offers("admission")
+        self._by_hook: dict[str, Offers[Any, Any]] = {
+            "register_drivers": self._drivers,
+            "register_storage_middlewares": self._storage_middlewares,
+            "register_authenticators": self._authenticators,
+            "register_observers": self._observers,
+            "register_admissions": self._admissions,
+        }
         self._plugins: dict[str, Plugin] = {}
 
     def add(self, plugin: object, name: str, distribution: str = "", version: str = "") -> None:
@@ -76,14 +81,13 @@ class Plugins:
         try:
             self._manager.register(plugin, name)
             self._manager.check_pending()
-            self._call_of(plugin, "register_drivers", self._driver_taker(name, distribution))
-            taker = self._storage_middleware_taker(name)
-            self._call_of(plugin, "register_storage_middlewares", taker)
+            for hook, offers in self._by_hook.items():
+                self._call_of(plugin, hook, _taker(offers, name, distribution))
         except Exception as error:  # a stranger's code: whatever it raises is its problem
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
-            self._drivers.withdraw(name)
-            self._storage_middlewares.withdraw(name)
+            for offers in self._by_hook.values():
+                offers.withdraw(name)
             self.refuse(name, distribution, version, f"{type(error).__name__}: {error}")
             return
         callers = self._manager.get_hookcallers(plugin) or []
@@ -94,6 +98,9 @@ class Plugins:
             tuple(caller.name for caller in callers),
             self._drivers.of(name),
             storage_middlewares=self._storage_middlewares.of(name),
+            authenticators=self._authenticators.of(name),
+            observers=self._observers.of(name),
+            admissions=self._admissions.of(name),
         )
 
     def refuse(self, name: str, distribution: str, version: str, problem: str) -> None:
@@ -106,80 +113,60 @@ class Plugins:
         return [self._plugins[name] for name in sorted(self._plugins)]
 
     @property
-    def drivers(self) -> Mapping[str, RegisteredDriver]:
+    def models(self) -> PluggedModels:
+        """The options models of all that is offered."""
+        return PluggedModels(
+            self._drivers.options,
+            self._storage_middlewares.options,
+            self._authenticators.options,
+            self._observers.options,
+            self._admissions.options,
+        )
+
+    @property
+    def drivers(self) -> Mapping[str, OfferedDriver]:
         """The drivers that a configuration may name, by name, without aliases."""
         return self._drivers.by_name
 
-    @property
-    def driver_options(self) -> Mapping[str, type[DriverOptions]]:
-        """The options model of each driver, by name and alias."""
-        return self._drivers.options
-
-    def driver(self, name: str) -> RegisteredDriver:
+    def driver(self, name: str) -> OfferedDriver:
         """The driver of that name or alias.
 
         Raises ConfigurationError: naming the installed ones, and broken plug-ins; or if what
-        the driver needs is not installed.
+        the driver needs is not installed. So do the methods below; `path` is where the file
+        names what they look for.
         """
-        found = self._drivers.find(name)
-        if found is None:
-            raise ConfigurationError(self._told(f"storage: {self._drivers.unknown(name)}"))
-        if found.problem:
-            raise ConfigurationError(f"storage.{name}: this driver {found.problem}")
-        return found
+        return self._find(self._drivers, name, "storage", f"storage.{name}")
 
     @property
-    def storage_middlewares(self) -> Mapping[str, RegisteredStorageMiddleware]:
+    def storage_middlewares(self) -> Mapping[str, OfferedStorageMiddleware]:
         """The storage middlewares that a configuration may name, by name, without aliases."""
         return self._storage_middlewares.by_name
 
-    @property
-    def storage_middleware_options(self) -> Mapping[str, type[MiddlewareOptions]]:
-        """The options model of each storage middleware, by name and alias."""
-        return self._storage_middlewares.options
+    def storage_middleware(self, name: str, path: str) -> OfferedStorageMiddleware:
+        """See `driver`."""
+        return self._find(self._storage_middlewares, name, path, path)
 
-    def storage_middleware(self, name: str, path: str) -> RegisteredStorageMiddleware:
-        """The storage middleware of that name or alias; `path` is where the file names it.
+    def authenticator(self, name: str) -> OfferedAuthenticator:
+        """See `driver`."""
+        return self._find(self._authenticators, name, "auth", f"auth.{name}")
 
-        Raises ConfigurationError: naming the installed ones, and broken plug-ins.
-        """
-        found = self._storage_middlewares.find(name)
+    def observer(self, name: str, path: str) -> OfferedObserver:
+        """See `driver`."""
+        return self._find(self._observers, name, path, path)
+
+    def admission(self, name: str, path: str) -> OfferedAdmission:
+        """See `driver`."""
+        return self._find(self._admissions, name, path, path)
+
+    def _find(
+        self, offers: Offers[OpenT, ModelT], name: str, path: str, own: str
+    ) -> Offered[OpenT, ModelT]:
+        found = offers.find(name)
         if found is None:
-            told = self._told(f"{path}: {self._storage_middlewares.unknown(name)}")
-            raise ConfigurationError(told)
+            raise ConfigurationError(self._told(f"{path}: {offers.unknown(name)}"))
+        if found.problem:
+            raise ConfigurationError(f"{own}: this {offers.kind} {found.problem}")
         return found
-
-    def _driver_taker(self, plugin: str, distribution: str) -> hookspecs.RegisterDriver:
-        def register(
-            name: str,
-            open_driver: OpenDriver[OptionsT],
-            options: type[OptionsT],
-            /,
-            *,
-            aliases: Sequence[str] = (),
-            needs: Sequence[str] = (),
-        ) -> None:
-            problem = absent(needs, distribution, name)
-            self._drivers.add(
-                RegisteredDriver(name, open_driver, options, plugin, tuple(aliases), problem)
-            )
-
-        return register
-
-    def _storage_middleware_taker(self, plugin: str) -> hookspecs.RegisterStorageMiddleware:
-        def register(
-            name: str,
-            open_middleware: OpenMiddleware[MiddlewareOptionsT],
-            options: type[MiddlewareOptionsT],
-            /,
-            *,
-            aliases: Sequence[str] = (),
-        ) -> None:
-            self._storage_middlewares.add(
-                RegisteredStorageMiddleware(name, open_middleware, options, plugin, tuple(aliases))
-            )
-
-        return register
 
     def _call_of(self, plugin: object, hook: str, register: object) -> None:
         """Call a hook of this plug-in alone."""
@@ -196,6 +183,24 @@ class Plugins:
             if plugin.problem
         ]
         return "; ".join([text, *broken])
+
+
+def _taker(offers: Offers[Any, Any], plugin: str, distribution: str) -> Callable[..., None]:
+    """What a hook is called with; the hook specifications say its type for each of them."""
+
+    def register(
+        name: str,
+        opening: Any,
+        options: type[Any],
+        /,
+        *,
+        aliases: Sequence[str] = (),
+        needs: Sequence[str] = (),
+    ) -> None:
+        problem = absent(needs, distribution, name)
+        offers.add(Offered(name, opening, options, plugin, tuple(aliases), problem))
+
+    return register
 
 
 def load_plugins(

@@ -41,12 +41,7 @@ def create_app(
         plugins = load_plugins(disabled_by(os.environ))
     if configuration is None:
         path = os.environ.get(CONFIGURATION_PATH)
-        configuration = load(
-            path,
-            os.environ,
-            drivers=plugins.driver_options,
-            middlewares=plugins.storage_middleware_options,
-        ).configuration
+        configuration = load(path, os.environ, plugins.models).configuration
     storage = configuration.storage
     registered = plugins.driver(storage.driver)
     options = driver_options(storage, registered.options)
@@ -55,12 +50,12 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None, None]:
-        async with (
-            _named(registered.open_driver(options), storage.driver) as within,
-            wrapped(within, around) as driver,
-            open_registry(driver, _rules(configuration), storage.driver) as registry,
-        ):
-            api.registry = registry
+        async with AsyncExitStack() as stack:
+            enter = stack.enter_async_context
+            within = await enter(_named(registered.open(options), storage.driver))
+            driver = await enter(wrapped(within, around))
+            rules = _rules(configuration)
+            api.registry = await enter(open_registry(driver, rules, storage.driver))
             yield
             api.registry = None
 

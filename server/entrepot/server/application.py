@@ -10,8 +10,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
+from entrepot.core.errors import ProtocolError
 from entrepot.core.registry import Registry
 from entrepot.server import errors, routes
+from entrepot.server.account import account
 from entrepot.server.call import Call, Limits
 from entrepot.server.urls import Urls
 
@@ -53,15 +55,20 @@ class Api:
         except Exception as error:
             if started:  # too late to say it: breaking off is what the client can notice
                 raise
+            seen = account(scope)
+            if isinstance(error, ProtocolError):
+                seen.error, seen.message = error.code, error.message
             await errors.answer(error)(scope, receive, sending)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
+        seen = account(scope)
         path = self._path(scope)
         if path == "/":
             return Response(headers={"Cache-Control": "no-cache"})
         found = routes.match(path) if path is not None else None
         if found is None:
             raise errors.NoEndpointError("no such endpoint: the API is below /v2/")
+        seen.kind, seen.name, seen.reference = found.route.kind, found.name, found.reference
         method: str = scope["method"]
         endpoint = found.route.endpoints.get(method)
         if endpoint is None:

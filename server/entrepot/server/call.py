@@ -9,8 +9,10 @@ from urllib.parse import parse_qsl
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
+from entrepot.core.access import ANONYMOUS, Identity
 from entrepot.core.names import RepositoryName
 from entrepot.core.registry import Registry, Repository
+from entrepot.server.account import Account, account
 from entrepot.server.errors import QueryInvalidError
 from entrepot.server.urls import Urls
 
@@ -30,6 +32,7 @@ class Call:
     """A request whose endpoint is known.
 
     `reference` is what stands last in the path, unparsed: a tag, a digest, an upload's id.
+    `identity` is who the client is; it may do what it asks for.
     """
 
     scope: Scope
@@ -40,11 +43,16 @@ class Call:
     method: str
     name: str = ""
     reference: str = ""
+    identity: Identity = ANONYMOUS
 
     @cached_property
     def repository(self) -> Repository:
         """Raises NameInvalidError."""
         return self.registry.repository(RepositoryName.parse(self.name))
+
+    @property
+    def account(self) -> Account:
+        return account(self.scope)
 
     @cached_property
     def headers(self) -> Headers:

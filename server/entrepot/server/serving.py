@@ -65,7 +65,7 @@ def worker() -> ASGIApp:
     """What each worker process serves; it loads the configuration as its parent did."""
     plugins = load_plugins(disabled_by(os.environ))
     path = os.environ.get(CONFIGURATION_PATH)
-    configuration = load(path, os.environ, drivers=plugins.driver_options).configuration
+    configuration = load(path, os.environ, plugins.models).configuration
     set_up_logging(configuration)
     keep_freed_pieces()
     return brief_lifespan(_logged(create_app(configuration, plugins), configuration))

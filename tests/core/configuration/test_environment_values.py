@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from entrepot.core.configuration import Configuration, Loaded, load
+from entrepot.core.configuration import Configuration, Loaded, PluggedModels, load
 from entrepot.core.driver import DriverOptions
 
 Load = Callable[..., Loaded]
@@ -103,7 +103,9 @@ def test_key_with_underscores_of_a_known_driver() -> None:
         "REGISTRY_STORAGE_AZURE_KEY_FILE": "/k",
     }
 
-    storage = load(None, environ, drivers={"azure": AzureOptions}).configuration.storage
+    storage = load(
+        None, environ, PluggedModels(drivers={"azure": AzureOptions})
+    ).configuration.storage
 
     assert storage.parameters == {"container": "c", "max_retries": 9, "key_file": "/k"}
 
@@ -111,7 +113,7 @@ def test_key_with_underscores_of_a_known_driver() -> None:
 def test_unknown_key_of_a_known_driver_is_noted_with_what_was_meant() -> None:
     environ = {"REGISTRY_STORAGE_AZURE": "{container: c}", "REGISTRY_STORAGE_AZURE_CONTANER": "d"}
 
-    found = load(None, environ, drivers={"azure": AzureOptions})
+    found = load(None, environ, PluggedModels(drivers={"azure": AzureOptions}))
 
     assert found.configuration.storage.parameters == {"container": "c"}
     assert found.notes[0].startswith("REGISTRY_STORAGE_AZURE_CONTANER: unrecognised")

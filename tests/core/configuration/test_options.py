@@ -9,7 +9,14 @@ from typing import Any, Literal
 import pytest
 from pydantic import Field, SecretStr
 
-from entrepot.core.configuration import Configuration, Duration, Loaded, driver_options, load
+from entrepot.core.configuration import (
+    Configuration,
+    Duration,
+    Loaded,
+    PluggedModels,
+    driver_options,
+    load,
+)
 from entrepot.core.driver import DriverOptions
 from entrepot.core.errors import ConfigurationError
 
@@ -164,7 +171,7 @@ def test_load_checks_the_driver_with_the_rest(tmp_path: Path) -> None:
     file.write_text("version: 0.1\nstorage: {s3: {}}\nhttp: {adr: x}\n")
 
     with pytest.raises(ConfigurationError) as caught:
-        load(file, {}, drivers={"s3": Options})
+        load(file, {}, PluggedModels(drivers={"s3": Options}))
     assert [mistake.split(": ")[0] for mistake in caught.value.mistakes] == [
         "http.adr",
         "storage.s3.bucket",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import Field
 
-from entrepot.core.configuration import schema
+from entrepot.core.configuration import PluggedModels, schema
 from entrepot.core.driver import DriverOptions
 
 
@@ -52,7 +52,7 @@ def test_every_key_is_described() -> None:
 
 @pytest.mark.parametrize("drivers", [{}, {"s3": Options, "s3aws": Options}])
 def test_references_lead_somewhere(drivers: dict[str, type[DriverOptions]]) -> None:
-    whole = schema(drivers)
+    whole = schema(PluggedModels(drivers))
 
     found = set(references(whole))
     assert found
@@ -60,7 +60,7 @@ def test_references_lead_somewhere(drivers: dict[str, type[DriverOptions]]) -> N
 
 
 def test_driver_is_in_it() -> None:
-    whole = schema({"s3": Options})
+    whole = schema(PluggedModels({"s3": Options}))
 
     section = whole["$defs"]["Storage"]["properties"]["s3"]
     assert section == {"anyOf": [{"$ref": "#/$defs/Options"}, {"type": "null"}]}

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
-from entrepot.core.configuration import Loaded, load, shown
+from entrepot.core.configuration import Loaded, PluggedModels, load, shown
 from entrepot.core.driver import DriverOptions
 
 Load = Callable[..., Loaded]
@@ -65,7 +65,7 @@ def test_shown_hides_every_secret(loaded: Load) -> None:
 def test_shown_hides_what_a_driver_calls_secret() -> None:
     loaded = load(None, {"REGISTRY_STORAGE": "{mine: {pin: s3cr3t, pan: a}}"})
 
-    values = shown(loaded, {"mine": Options})
+    values = shown(loaded, PluggedModels({"mine": Options}))
 
     assert values["storage"]["mine"] == {"pin": "******", "pan": "a"}
 
@@ -76,7 +76,7 @@ def test_shown_hides_what_a_middleware_calls_secret(loaded: Load) -> None:
         "middleware: {storage: [{name: mine, options: {pin: 1, pan: a}}, {name: mine}, {}]}\n"
     )
 
-    values = shown(loaded(text), middlewares={"mine": Options})
+    values = shown(loaded(text), PluggedModels(storage_middlewares={"mine": Options}))
 
     assert values["middleware"]["storage"][0]["options"] == {"pin": "******", "pan": "a"}
 

@@ -10,14 +10,20 @@ from entrepot.core.configuration.durations import Duration
 from entrepot.core.configuration.json_schema import schema
 from entrepot.core.configuration.loaded import Loaded
 from entrepot.core.configuration.loading import load
-from entrepot.core.configuration.model import Auth, Configuration, Middleware, Plugged
+from entrepot.core.configuration.model import Auth, Configuration, Middleware
+from entrepot.core.configuration.model_base import Plugged
 from entrepot.core.configuration.model_content import Catalog, Tags, Validation
 from entrepot.core.configuration.model_http import Http, Tls
 from entrepot.core.configuration.model_log import Log
 from entrepot.core.configuration.model_services import Health, Notifications, Proxy, Redis
 from entrepot.core.configuration.model_storage import Storage
 from entrepot.core.configuration.options import driver_options, plugged_options
-from entrepot.core.configuration.plugged import storage_middlewares
+from entrepot.core.configuration.plugged import (
+    PluggedModels,
+    admissions,
+    observers,
+    storage_middlewares,
+)
 from entrepot.core.configuration.showing import shown
 
 __all__ = [
@@ -33,14 +39,17 @@ __all__ = [
     "Middleware",
     "Notifications",
     "Plugged",
+    "PluggedModels",
     "Proxy",
     "Redis",
     "Storage",
     "Tags",
     "Tls",
     "Validation",
+    "admissions",
     "driver_options",
     "load",
+    "observers",
     "plugged_options",
     "schema",
     "shown",

@@ -9,33 +9,34 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from entrepot.core.configuration.durations import Duration
 from entrepot.core.configuration.model import Configuration
-from entrepot.core.configuration.shape import Models
+from entrepot.core.configuration.plugged import NO_MODELS, PluggedModels
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def schema(drivers: Models | None = None) -> dict[str, Any]:
-    """JSON Schema of `config.yml`; with `drivers`, their sections by name are in it, too.
+def schema(plugged: PluggedModels = NO_MODELS) -> dict[str, Any]:
+    """JSON Schema of `config.yml`; sections of `plugged` drivers and authenticators are in it.
 
     It describes what is written, so a file that it accepts can still be refused: whether
     there is exactly one driver, for one, is not in it.
     """
-    models = dict(drivers or {})
+    models = [("Storage", name, model) for name, model in plugged.drivers.items()]
+    models += [("Auth", name, model) for name, model in plugged.authenticators.items()]
     wanted: list[tuple[type[BaseModel], Literal["validation"]]] = [(Configuration, "validation")]
-    wanted.extend((model, "validation") for model in models.values())
+    wanted.extend((model, "validation") for _, _, model in models)
     references, top = models_json_schema(wanted, schema_generator=_Generator)
     parts: dict[str, Any] = top["$defs"]
     whole: dict[str, Any] = parts.pop(_name(references[Configuration, "validation"]))
     keys: dict[str, Any] = whole["properties"]
     keys["version"] |= {"enum": ["0.1", 0.1]}
     keys["version"].pop("const", None)
-    for name, model in models.items():
+    for part, name, model in models:
         section = {"anyOf": [references[model, "validation"], {"type": "null"}]}
-        parts["Storage"]["properties"][name] = section
+        parts[part].setdefault("properties", {})[name] = section
     for name in ("storage", "auth"):
         keys[name] = _or_name(keys[name])
-    for part in (whole, *parts.values()):
-        _without_section_defaults(part.get("properties", {}))
+    for each in (whole, *parts.values()):
+        _without_section_defaults(each.get("properties", {}))
     head = {"$schema": _DIALECT, "title": "Entrepot configuration"}
     return {**whole, **head, "required": ["version"], "$defs": parts}
 

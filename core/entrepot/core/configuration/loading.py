@@ -15,8 +15,8 @@ from entrepot.core.configuration.mistakes import line, translated
 from entrepot.core.configuration.model import Auth, Configuration
 from entrepot.core.configuration.model_storage import Storage
 from entrepot.core.configuration.noting import noted
-from entrepot.core.configuration.plugged import plugged_mistakes
-from entrepot.core.configuration.shape import Known, Models, fields
+from entrepot.core.configuration.plugged import NO_MODELS, PluggedModels, plugged_mistakes
+from entrepot.core.configuration.shape import Known, fields
 from entrepot.core.configuration.showing import origins
 from entrepot.core.configuration.tree import Table, Tree, is_null, planted, step
 from entrepot.core.configuration.unavailable import refused
@@ -32,30 +32,27 @@ _DEFAULT = "default"
 def load(
     path: str | os.PathLike[str] | None,
     environ: Mapping[str, str],
-    *,
-    drivers: Models | None = None,
-    middlewares: Models | None = None,
+    models: PluggedModels = NO_MODELS,
 ) -> Loaded:
     """Read a file, put the environment over it and check all of it.
 
     Without a path, REGISTRY_CONFIGURATION_PATH names the file; without that there is none,
-    and the registry stores under ./registry-data and listens on 127.0.0.1:5000. `drivers`
-    are the options models of the installed drivers by name: with them, variables find keys
-    that contain `_`, and the driver's section is checked with the rest. `middlewares` are
-    those of the installed storage middlewares, whose options are then checked, too.
+    and the registry stores under ./registry-data and listens on 127.0.0.1:5000. `models`
+    are those of the installed plug-ins: with them, variables find keys that contain `_`, and
+    the sections of plug-ins are checked with the rest.
 
     Raises ConfigurationError: with every mistake, each in one line with its path.
     """
     source = path or environ.get(CONFIGURATION_PATH) or None
     tree, notes = _read(source) if source else (Table(_DEFAULT), [])
     spell_out(tree)
-    plugged = {Storage.plugged: drivers or {}}
+    plugged = {Storage.plugged: models.drivers, Auth.plugged: models.authenticators}
     overriding = Overriding(tree, Known(Configuration, plugged), notes)
     overriding.apply(environ)
     if not source:
         _fill_in(tree)
     notes.extend(modernise(tree))
-    configuration, mistakes = _checked(tree, drivers or {}, middlewares or {})
+    configuration, mistakes = _checked(tree, models)
     if mistakes := [*overriding.mistakes, *mistakes]:
         raise ConfigurationError(*mistakes)
     notes.extend(noted(configuration, tree))
@@ -103,7 +100,7 @@ def _drivers_in(storage: Table) -> list[str]:
     return [key for key in storage if key not in fields(Storage)]
 
 
-def _checked(tree: Table, drivers: Models, middlewares: Models) -> tuple[Configuration, list[str]]:
+def _checked(tree: Table, models: PluggedModels) -> tuple[Configuration, list[str]]:
     """The configuration of a tree, as far as it has one, and all mistakes in it."""
     mistakes = list(_choice_mistakes(tree))
     if is_null(tree.get("version")):
@@ -115,7 +112,7 @@ def _checked(tree: Table, drivers: Models, middlewares: Models) -> tuple[Configu
         broken = {details["loc"][0] for details in error.errors() if details["loc"]}
         kept = {key: value for key, value in tree.items() if key not in broken}
         sound = Configuration.model_validate(kept)
-    mistakes.extend(plugged_mistakes(sound, drivers, middlewares))
+    mistakes.extend(plugged_mistakes(sound, models))
     return sound, [*mistakes, *refused(sound, tree)]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from entrepot.core.configuration.model_base import Level, Parameters, Section
+from entrepot.core.configuration.model_base import Level, Parameters, Plugged, Section
 from entrepot.core.configuration.model_content import (
     Catalog,
     Compatibility,
@@ -53,17 +53,6 @@ class Auth(Section):
         """Its parameters as YAML values, unchecked."""
         values: dict[str, Any] = plain(self.written)
         return values
-
-
-class Plugged(Section):
-    """One middleware."""
-
-    name: str = ""
-    """Which."""
-    disabled: bool = False
-    """Leave it out."""
-    options: Parameters = Field(default_factory=lambda: Table(""))
-    """Its options."""
 
 
 class Middleware(Section):

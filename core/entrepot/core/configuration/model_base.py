@@ -9,6 +9,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     PlainValidator,
     WithJsonSchema,
     model_validator,
@@ -85,3 +86,14 @@ Values: TypeAlias = Annotated[dict[str, Any], PlainValidator(_values), _OPEN]
 
 Level: TypeAlias = Annotated[Literal["error", "warn", "info", "debug"], BeforeValidator(_lower)]
 Headers: TypeAlias = dict[str, tuple[str, ...]]
+
+
+class Plugged(Section):
+    """One of a list of things that plug-ins bring."""
+
+    name: str = ""
+    """Which."""
+    disabled: bool = False
+    """Leave it out."""
+    options: Parameters = Field(default_factory=lambda: Table(""))
+    """Its options."""

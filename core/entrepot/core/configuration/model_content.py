@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, field_validator
 
-from entrepot.core.configuration.model_base import Section, Variable
+from entrepot.core.configuration.model_base import Plugged, Section, Variable
 
 _MOST_ENTRIES = 1000
 
@@ -82,6 +82,8 @@ class Policy(Section):
 
     repository: RepositoryPolicy = RepositoryPolicy()
     """What repositories may hold."""
+    admission: tuple[Plugged, ...] = ()
+    """Plug-ins that admit or refuse each manifest, all of which must admit it."""
 
 
 class Catalog(Section):

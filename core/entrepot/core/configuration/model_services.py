@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from entrepot.core.configuration.durations import Duration
-from entrepot.core.configuration.model_base import Headers, SecretText, Section, Variable
+from entrepot.core.configuration.model_base import Headers, Plugged, SecretText, Section, Variable
 from entrepot.core.configuration.model_http import WebUrl
 
 _SECOND = Duration.parse("1s")
@@ -60,6 +60,8 @@ class Notifications(Section):
     """What an event contains."""
     endpoints: tuple[Endpoint, ...] = ()
     """The receivers."""
+    observers: tuple[Plugged, ...] = ()
+    """Plug-ins that are told, too."""
 
 
 class RedisTls(Section):

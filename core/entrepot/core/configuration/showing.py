@@ -12,7 +12,8 @@ from pydantic.fields import FieldInfo
 from entrepot.core.configuration.durations import Duration
 from entrepot.core.configuration.loaded import Loaded
 from entrepot.core.configuration.model import Configuration
-from entrepot.core.configuration.shape import Models, fields, is_secret
+from entrepot.core.configuration.plugged import NO_MODELS, PluggedModels, sections
+from entrepot.core.configuration.shape import fields, is_secret
 from entrepot.core.configuration.tree import (
     Path,
     Table,
@@ -34,20 +35,25 @@ _WITHOUT_EFFECT = ("reporting", "compatibility")
 _USER_IN_URL = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 
-def shown(
-    loaded: Loaded, drivers: Models | None = None, middlewares: Models | None = None
-) -> dict[str, Any]:
+def shown(loaded: Loaded, models: PluggedModels = NO_MODELS) -> dict[str, Any]:
     """What is in effect, defaults included, in the file's own form.
 
     Keys without a value are left out. Values that are secret, or whose key looks like it, and
-    users in URLs are `******`; with the options models of `drivers` and of storage
-    `middlewares`, so are their secrets.
+    users in URLs are `******`; with the options `models` of plug-ins, so are their secrets.
     """
     values = _effective(loaded.configuration)
-    driver = loaded.configuration.storage.driver
-    _hide(values["storage"].get(driver), (drivers or {}).get(driver))
-    for shown_one in values.get("middleware", {}).get("storage", ()):
-        _hide(shown_one.get("options"), (middlewares or {}).get(shown_one.get("name", "")))
+    for path, _, model in sections(loaded.configuration, models):
+        _hide(_at(values, path), model)
+    return values
+
+
+def _at(values: Any, path: Path) -> Any:
+    """What is shown under a path; None where nothing is."""
+    for key in path:
+        try:
+            values = values[key]
+        except (KeyError, IndexError):
+            return None
     return values
 
 

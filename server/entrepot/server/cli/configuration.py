@@ -33,8 +33,7 @@ def show(config: ConfigurationFile = None) -> None:
     plugins = load_plugins(disabled_by(os.environ))
     with reported():
         loaded, _ = read(config, plugins)
-    middlewares = plugins.storage_middleware_options
-    effective = shown(loaded, plugins.driver_options, middlewares)
+    effective = shown(loaded, plugins.models)
     typer.echo(yaml.safe_dump(effective, sort_keys=False), nl=False)
     for path, origin in sorted(loaded.origins.items()):
         if origin != "default":
@@ -44,5 +43,5 @@ def show(config: ConfigurationFile = None) -> None:
 @app.command(name="schema")
 def print_schema() -> None:
     """Print a JSON Schema of the configuration, for editors."""
-    drivers = load_plugins(disabled_by(os.environ)).driver_options
-    typer.echo(json.dumps(schema(drivers), indent=2))
+    plugins = load_plugins(disabled_by(os.environ))
+    typer.echo(json.dumps(schema(plugins.models), indent=2))

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import BaseModel
 from rich.markup import escape
 
-from entrepot.core.driver import DriverOptions
 from entrepot.core.errors import ConfigurationError
 from entrepot.core.parameters import filled, markdown, parameters
 from entrepot.core.plugins import disabled_by, load_plugins
@@ -30,7 +30,7 @@ def show_parameters(
     """Describe the parameters of a driver: key, type, default, meaning, environment variable."""
     plugins = load_plugins(disabled_by(os.environ))
     with reported():
-        options = plugins.driver_options.get(name) or plugins.driver(name).options
+        options = plugins.models.drivers.get(name) or plugins.driver(name).options
     if as_json:
         typer.echo(json.dumps([asdict(row) for row in parameters(name, options)], indent=2))
     elif as_markdown:
@@ -52,13 +52,13 @@ def document(
     A table is written between the lines `<!-- parameters: NAME -->` and `<!-- /parameters -->`;
     the rest of the file stays as it is.
     """
-    models = load_plugins(disabled_by(os.environ)).driver_options
+    models = load_plugins(disabled_by(os.environ)).models.drivers
     with reported():
         for page in pages:
             _renew(page, models)
 
 
-def _renew(page: Path, models: Mapping[str, type[DriverOptions]]) -> None:
+def _renew(page: Path, models: Mapping[str, type[BaseModel]]) -> None:
     try:
         before = page.read_text(encoding="utf-8")
         after = filled(before, models)

@@ -54,7 +54,7 @@ def store_of(config: Path | None) -> Store:
         is_open = False
         try:
             async with (
-                registered.open_driver(options) as within,
+                registered.open(options) as within,
                 wrapped(within, around) as driver,
             ):
                 is_open = True

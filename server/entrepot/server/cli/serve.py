@@ -34,12 +34,7 @@ def read(config: Path | None, plugins: Plugins) -> tuple[Loaded, DriverOptions]:
 
     Raises ConfigurationError.
     """
-    loaded = load(
-        config,
-        os.environ,
-        drivers=plugins.driver_options,
-        middlewares=plugins.storage_middleware_options,
-    )
+    loaded = load(config, os.environ, plugins.models)
     tell("warning", loaded.notes)
     layers(loaded.configuration, plugins)
     storage = loaded.configuration.storage

@@ -1,0 +1,96 @@
+"""What happened in the registry, and the contract of those who are told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from entrepot.core.manifest import Descriptor
+
+Action: TypeAlias = Literal["pull", "push", "mount", "delete"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What something happened to. `size` is bytes. What does not apply is empty.
+
+    The deletion of a tag has a `tag` and no digest. `references` are what a manifest names.
+    """
+
+    repository: str
+    digest: str = ""
+    media_type: str = ""
+    size: int = 0
+    tag: str = ""
+    url: str = ""
+    from_repository: str = ""  # where a blob was mounted from
+    artifact_type: str = ""
+    annotations: dict[str, str] = field(default_factory=dict[str, str])
+    references: Sequence[Descriptor] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The request that something happened by. `address` is the client's, proxies seen through."""
+
+    id: str  # a UUID, the same as in the log
+    address: str = ""
+    host: str = ""
+    method: str = ""
+    user_agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, told after it is durable."""
+
+    id: str  # a UUID
+    moment: float  # seconds since the epoch
+    action: Action
+    target: Target
+    source: Source
+    actor: str = ""  # the authenticated user's name
+
+
+class Observer(Protocol):
+    """Is told of events, one after another in the order in which they happened here."""
+
+    async def observe(self, event: Event) -> None:
+        """Take an event. The client waits for it, so keep it and do what is slow elsewhere.
+
+        What it raises is logged and changes nothing for the client.
+        """
+        ...
+
+
+class ObserverOptions(BaseModel):
+    """What an observer's `options` may contain: subclass it, one field a key.
+
+    A field's description is what the documentation and the error messages show. Field names
+    are the configuration's keys, in lower case.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+ObserverOptionsT = TypeVar("ObserverOptionsT", bound=ObserverOptions)
+ObserverOptionsT_contra = TypeVar(
+    "ObserverOptionsT_contra", bound=ObserverOptions, contravariant=True
+)
+
+
+class OpenObserver(Protocol[ObserverOptionsT_contra]):
+    """Opens an observer inside a running event loop, in every worker.
+
+    Leaving the context ends what it began; no event comes afterwards.
+
+    Raises ConfigurationError: if it cannot work as configured, naming the key and what to do.
+    """
+
+    def __call__(
+        self, options: ObserverOptionsT_contra, /
+    ) -> AbstractAsyncContextManager[Observer, Any]: ...
