@@ -57,7 +57,7 @@ class S3Fake:
         self.uploads: dict[str, Multipart] = {}
         self.counts: Counter[str] = Counter()
         self.requests: list[web.Request] = []
-        self.hidden: set[str] = set()  # keys that listings do not show yet
+        self._behind: dict[str, int] | None = None
         self.unordered = False
         self.exact = False  # like RGW: all parts it was sent, or none
         self.endpoint = ""
@@ -68,6 +68,16 @@ class S3Fake:
         self, operation: str, how: str | tuple[int, str], *, times: int = 1, skip: int = 0
     ) -> None:
         self._faults.append(Fault(operation, how, times, skip))
+
+    def fall_behind(self) -> None:
+        """Let listings show what there is now, whatever is stored or deleted from now on."""
+        self._behind = self._sizes()
+
+    def catch_up(self) -> None:
+        self._behind = None
+
+    def _sizes(self) -> dict[str, int]:
+        return {key: len(stored.data) for key, stored in self.objects.items()}
 
     def heal(self) -> None:
         """Let no more requests fail."""
@@ -202,7 +212,7 @@ class S3Fake:
         return deleted()
 
     def _do_list(self, request: web.Request, key: str, body: bytes) -> web.Response:
-        shown = {key: len(o.data) for key, o in self.objects.items() if key not in self.hidden}
+        shown = self._behind if self._behind is not None else self._sizes()
         return listed(shown, request.query, unordered=self.unordered)
 
     # -- multipart uploads --------------------------------------------------------------

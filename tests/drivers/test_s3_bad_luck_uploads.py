@@ -153,13 +153,11 @@ async def test_commit_after_an_abort_finds_nothing(driver: Driver) -> None:
 
 async def test_append_while_the_listing_is_behind(fake: S3Fake, driver: Driver) -> None:
     await driver.upload(TOKEN).append(pieces(b"one"), 0)
-    shown = set(fake.objects)
+    fake.fall_behind()
     await driver.upload(TOKEN).append(pieces(b"two"), 3)
-    fake.hidden = set(fake.objects) - shown
 
     with pytest.raises(OffsetError):
         await driver.upload(TOKEN).append(pieces(b"xxx"), 3)
-    fake.hidden = set()
 
     assert await driver.upload(TOKEN).size() == 6
     await driver.upload(TOKEN).commit("b", 6)
@@ -191,7 +189,7 @@ async def test_a_typical_push_takes_few_requests(fake: S3Fake, driver: Driver) -
         await upload.commit(f"b/{token}", len(data))
         counts, fake.counts = dict(fake.counts), type(fake.counts)()
         if data is small:
-            assert counts == {"list": 2, "put": 3, "get": 2, "delete": 2}
+            assert counts == {"list": 2, "put": 3, "get": 4, "delete": 2}
         else:
-            records = {"list": 2, "put": 3, "get": 1, "delete": 1, "delete_many": 1}
+            records = {"list": 2, "put": 3, "get": 3, "delete": 1, "delete_many": 1}
             assert counts == records | {"begin": 1, "part": 5, "complete": 1, "copy": 1}

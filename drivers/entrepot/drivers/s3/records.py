@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from entrepot.core import Entry, ExistsError, UnavailableError
+from entrepot.core.concurrency import each
 from entrepot.drivers.s3.body import Body
 from entrepot.drivers.s3.deleting import delete
 from entrepot.drivers.s3.errors import Refused, translating
@@ -28,8 +29,8 @@ class Records:
     async def newest(self, least: int = -1) -> Record:
         """The upload as it is; one of number -1 if there is none.
 
-        `least` is the number of a record that is known to exist though a listing may not
-        show it yet.
+        A listing may be behind, so the record after the one that it shows is asked for, too.
+        `least` is the number of a record that is known to exist.
         """
         prefix = self._verbs.root + self._folder
         with translating(self._folder):
@@ -38,13 +39,12 @@ class Records:
         for item in page.items:
             assert isinstance(item, Entry)
             number = max(number, number_of(item.key.removeprefix(prefix)))
-        found = await self._read(number) if number >= 0 else None
-        while found is not None and number == least:  # the listing is behind
-            further = await self._read(number + 1)
-            if further is None:
-                break
-            found, number = further, number + 1
-            least = number
+        wanted = [number, number + 1] if number >= 0 else [0]
+        *before, further = await each(self._read, wanted)
+        found = before[0] if before else None
+        while further is not None:
+            found = further
+            further = await self._read(found.number + 1)
         return found or Record(-1)
 
     async def create(self, record: Record, inline: Sequence[bytes] = ()) -> Record | None:
