@@ -15,6 +15,7 @@ Refuse = Callable[..., tuple[str, ...]]
 HEAD = "version: 0.1\n"
 
 ASKED = {
+    "access": "access: {rules: [{users: [a], actions: [catalog]}]}",
     "auth": "auth: {htpasswd: {realm: r, path: /p}}",
     "http.tls": "http: {tls: {certificate: /c, key: /k}}",
     "http.tls.letsencrypt": "http: {tls: {letsencrypt: {cachefile: /c, email: a@b}}}",

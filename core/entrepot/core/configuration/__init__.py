@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from entrepot.core.configuration.access_file import read_rules, rules_of
 from entrepot.core.configuration.addresses import Address
 from entrepot.core.configuration.durations import Duration
 from entrepot.core.configuration.json_schema import schema
@@ -51,6 +52,8 @@ __all__ = [
     "load",
     "observers",
     "plugged_options",
+    "read_rules",
+    "rules_of",
     "schema",
     "shown",
     "storage_middlewares",

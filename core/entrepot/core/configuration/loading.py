@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pydantic import ValidationError
 
 from entrepot.core.configuration import yaml_source
+from entrepot.core.configuration.access_file import access_mistakes
 from entrepot.core.configuration.dialects import modernise, several, spell_out
 from entrepot.core.configuration.environment import CONFIGURATION_PATH, Overriding
 from entrepot.core.configuration.loaded import Loaded
@@ -113,6 +114,7 @@ def _checked(tree: Table, models: PluggedModels) -> tuple[Configuration, list[st
         kept = {key: value for key, value in tree.items() if key not in broken}
         sound = Configuration.model_validate(kept)
     mistakes.extend(plugged_mistakes(sound, models))
+    mistakes.extend(access_mistakes(sound, tree))
     return sound, [*mistakes, *refused(sound, tree)]
 
 

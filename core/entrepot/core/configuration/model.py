@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
+from entrepot.core.configuration.model_access import AccessPolicy
 from entrepot.core.configuration.model_base import Level, Parameters, Plugged, Section
 from entrepot.core.configuration.model_content import (
     Catalog,
@@ -78,7 +79,9 @@ class Configuration(Section):
     storage: Storage = Storage()
     """Where content is stored."""
     auth: Auth = Auth()
-    """Who may do what."""
+    """How clients say who they are."""
+    access: AccessPolicy = AccessPolicy()
+    """Who may do what; without it, everybody who said who they are may do everything."""
     middleware: Middleware = Middleware()
     """What stands between the registry and its storage."""
     http: Http = Http()

@@ -39,6 +39,11 @@ ROWS = (
         "put a proxy that asks for passwords before it, or write `auth: none`",
     ),
     Row(
+        "access",
+        lambda it: bool(it.access.rules or it.access.file),
+        "put a proxy that decides before it, and remove the section",
+    ),
+    Row(
         "http.tls",
         lambda it: _speaks_tls(it.http.tls),
         "let a proxy before it speak TLS, and remove the section",
