@@ -9,6 +9,7 @@ from dataclasses import fields
 
 import pytest
 
+from entrepot.core.costs import Operation
 from entrepot.core.driver import Entry, Prefix
 from entrepot.core.errors import (
     DeleteError,
@@ -18,7 +19,7 @@ from entrepot.core.errors import (
     StorageError,
     UnavailableError,
 )
-from entrepot.core.guard import GuardedDriver, Operation
+from entrepot.core.guard import GuardedDriver
 from entrepot.core.streams import drain, once
 from entrepot.core.testing import Fault, FaultyDriver, Hang
 from entrepot.drivers.inmemory import InMemoryDriver

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from dataclasses import dataclass, field
 from time import perf_counter
 from types import TracebackType
 from typing import Literal
 
+from entrepot.core.costs import CallObserver, DriverCall, Operation, Statistics
 from entrepot.core.driver import Driver, Entry, Prefix, Upload
 from entrepot.core.errors import DeleteError, KeyInvalidError, StorageError, UnavailableError
 
@@ -22,34 +22,6 @@ _BEGINNING = re.compile(rf"(?:{_NAME}/)*[A-Za-z0-9._-]{{0,255}}", re.ASCII)
 _COMPARABLE = re.compile(r"[A-Za-z0-9._/-]*", re.ASCII)
 _LONGEST = 1024  # bytes of a key; one of its names has 255 at most
 _SHOWN = 100  # bytes of a bad key that an error repeats
-
-
-@dataclass(slots=True)
-class Operation:
-    """What one kind of operation has cost since the driver was opened."""
-
-    calls: int = 0
-    failures: int = 0  # calls that raised; a cancelled one did not fail
-    seconds: float = 0.0  # spent in the driver, without waiting for the caller's chunks
-    bytes: int = 0  # given by `read`, taken by `write` and `append`
-
-
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """Costs by operation: the methods of `Driver`, and those of `Upload` from `size` on."""
-
-    stat: Operation = field(default_factory=Operation)
-    read: Operation = field(default_factory=Operation)
-    write: Operation = field(default_factory=Operation)
-    delete: Operation = field(default_factory=Operation)
-    scan: Operation = field(default_factory=Operation)
-    copy: Operation = field(default_factory=Operation)
-    move: Operation = field(default_factory=Operation)
-    link: Operation = field(default_factory=Operation)
-    size: Operation = field(default_factory=Operation)
-    append: Operation = field(default_factory=Operation)
-    commit: Operation = field(default_factory=Operation)
-    abort: Operation = field(default_factory=Operation)
 
 
 def check_key(key: str) -> None:
@@ -83,18 +55,22 @@ class GuardedDriver(Driver):
     """Any driver, with what holds for all of them done once; `name` is put into its errors.
 
     An error of the caller's chunks comes out as it went in. Any other error that is no
-    `StorageError` becomes an UnavailableError, because a driver must not raise it.
+    `StorageError` becomes an UnavailableError, because a driver must not raise it. `observer`
+    is told of every call when it has ended.
     """
 
-    def __init__(self, driver: Driver, name: str = "") -> None:
+    def __init__(
+        self, driver: Driver, name: str = "", observer: CallObserver | None = None
+    ) -> None:
         self.driver = driver
         self.name = name or type(driver).__name__
+        self.observer = observer
         self.statistics = Statistics()
         self.exclusive_create = driver.exclusive_create
 
     async def stat(self, key: str) -> Entry:
         check_key(key)
-        with _Watch(self.name, self.statistics.stat, key):
+        with _Watch(self, self.statistics.stat, key):
             return await self.driver.stat(key)
 
     async def read(
@@ -105,7 +81,7 @@ class GuardedDriver(Driver):
         if stop is not None and stop <= start:
             return
         operation = self.statistics.read
-        watch = _Watch(self.name, operation, key)
+        watch = _Watch(self, operation, key, in_steps=True)
         with watch:
             chunks = self.driver.read(key, start, stop)
         try:
@@ -115,23 +91,25 @@ class GuardedDriver(Driver):
                 if chunk is None:
                     return
                 operation.bytes += len(chunk)
+                watch.count(len(chunk))
                 yield chunk
         finally:
             with watch.again():
                 await chunks.aclose()
+            watch.end()
 
     async def write(self, key: str, chunks: AsyncIterator[bytes], *, create: bool = False) -> Entry:
         check_key(key)
         operation = self.statistics.write
         passing = _Passing(chunks, operation)
-        with _Watch(self.name, operation, key, passing):
+        with _Watch(self, operation, key, passing=passing):
             return await self.driver.write(key, passing, create=create)
 
     async def delete(self, keys: Sequence[str]) -> None:
         for key in keys:
             check_key(key)
         if keys:
-            with _Watch(self.name, self.statistics.delete, keys[0]):
+            with _Watch(self, self.statistics.delete, keys[0]):
                 await self.driver.delete(keys)
 
     async def scan(
@@ -140,7 +118,7 @@ class GuardedDriver(Driver):
         check_prefix(prefix)
         if delimiter not in {"", "/"}:
             raise KeyInvalidError(prefix, f"the only delimiter is '/', not {delimiter[:_SHOWN]!r}")
-        watch = _Watch(self.name, self.statistics.scan, prefix)
+        watch = _Watch(self, self.statistics.scan, prefix, in_steps=True)
         with watch:
             items = self.driver.scan(prefix, after=comparable(after), delimiter=delimiter)
         try:
@@ -153,22 +131,23 @@ class GuardedDriver(Driver):
         finally:
             with watch.again():
                 await items.aclose()
+            watch.end()
 
     async def copy(self, source: str, target: str) -> Entry:
         check_key(source)
         check_key(target)
-        with _Watch(self.name, self.statistics.copy, source):
+        with _Watch(self, self.statistics.copy, source):
             return await self.driver.copy(source, target)
 
     async def move(self, source: str, target: str) -> Entry:
         check_key(source)
         check_key(target)
-        with _Watch(self.name, self.statistics.move, source):
+        with _Watch(self, self.statistics.move, source):
             return await self.driver.move(source, target)
 
     async def link(self, key: str, method: Literal["GET", "HEAD"], seconds: int) -> str | None:
         check_key(key)
-        with _Watch(self.name, self.statistics.link, key):
+        with _Watch(self, self.statistics.link, key):
             return await self.driver.link(key, method, seconds)
 
     def local_path(self, key: str) -> str | None:
@@ -182,41 +161,43 @@ class GuardedDriver(Driver):
 
 class _GuardedUpload(Upload):
     def __init__(self, guard: GuardedDriver, upload: Upload, token: str) -> None:
-        self._name = guard.name
+        self._guard = guard
         self._statistics = guard.statistics
         self._upload = upload
         self._token = token
 
     async def size(self) -> int:
-        with _Watch(self._name, self._statistics.size, self._token):
+        with _Watch(self._guard, self._statistics.size, self._token):
             return await self._upload.size()
 
     async def append(self, chunks: AsyncIterator[bytes], offset: int) -> int:
         operation = self._statistics.append
         passing = _Passing(chunks, operation)
-        with _Watch(self._name, operation, self._token, passing):
+        with _Watch(self._guard, operation, self._token, passing=passing):
             return await self._upload.append(passing, offset)
 
     async def commit(self, key: str, size: int) -> Entry:
         check_key(key)
-        with _Watch(self._name, self._statistics.commit, self._token):
+        with _Watch(self._guard, self._statistics.commit, self._token):
             return await self._upload.commit(key, size)
 
     async def abort(self) -> None:
-        with _Watch(self._name, self._statistics.abort, self._token):
+        with _Watch(self._guard, self._statistics.abort, self._token):
             await self._upload.abort()
 
 
 class _Passing:
     """The caller's chunks on their way into a driver: counted, their error and time kept apart."""
 
-    __slots__ = ("_chunks", "_operation", "error", "seconds")
+    __slots__ = ("_chunks", "_operation", "bytes", "chunks", "error", "seconds")
 
     def __init__(self, chunks: AsyncIterator[bytes], operation: Operation) -> None:
         self._chunks = chunks
         self._operation = operation
         self.error: Exception | None = None
         self.seconds = 0.0
+        self.bytes = 0
+        self.chunks = 0
 
     def __aiter__(self) -> _Passing:
         return self
@@ -232,7 +213,10 @@ class _Passing:
             raise
         finally:
             self.seconds += perf_counter() - began
-        self._operation.bytes += len(chunk)
+        size = len(chunk)
+        self._operation.bytes += size
+        self.bytes += size
+        self.chunks += 1
         return chunk
 
 
@@ -242,22 +226,54 @@ class _Watch:
     A class, because it is entered for every request and a generator costs thrice as much.
     """
 
-    __slots__ = ("_began", "_key", "_name", "_operation", "_passing")
+    __slots__ = (
+        "_began",
+        "_bytes",
+        "_chunks",
+        "_failed",
+        "_guard",
+        "_in_steps",
+        "_key",
+        "_operation",
+        "_passing",
+        "_seconds",
+        "_step",
+    )
 
     def __init__(
-        self, name: str, operation: Operation, key: str, passing: _Passing | None = None
+        self,
+        guard: GuardedDriver,
+        operation: Operation,
+        key: str,
+        *,
+        passing: _Passing | None = None,
+        in_steps: bool = False,
     ) -> None:
-        self._name = name
+        self._guard = guard
         self._operation = operation
         self._key = key
         self._passing = passing
+        self._in_steps = in_steps
+        self._failed = False
+        self._seconds = 0.0
+        self._bytes = self._chunks = 0
         operation.calls += 1
-        self._began = perf_counter()
+        self._began = self._step = perf_counter()
 
     def again(self) -> _Watch:
         """For the next step of the same call."""
-        self._began = perf_counter()
+        self._step = perf_counter()
         return self
+
+    def count(self, size: int) -> None:
+        """A chunk that the driver gave."""
+        self._bytes += size
+        self._chunks += 1
+
+    def end(self) -> None:
+        """There is no further step."""
+        if self._guard.observer is not None and not self._failed:
+            self._tell(self._guard.observer, perf_counter(), None)
 
     def __enter__(self) -> None:
         return
@@ -268,15 +284,41 @@ class _Watch:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._operation.seconds += perf_counter() - self._began
-        if self._passing is not None:
-            self._operation.seconds -= self._passing.seconds
-            if self._passing.error is not None:
-                self._give_back(self._passing.error, error)
-                return
-        if isinstance(error, Exception):
+        now = perf_counter()
+        spent = now - self._step
+        passing = self._passing
+        if passing is not None:
+            spent -= passing.seconds
+        self._operation.seconds += spent
+        self._seconds += spent
+        if error is not None:
+            self._failed = True
+        if self._guard.observer is not None and (error is not None or not self._in_steps):
+            self._tell(self._guard.observer, now, error)
+        if passing is not None and passing.error is not None:
+            self._give_back(passing.error, error)
+        elif isinstance(error, Exception):
             self._operation.failures += 1
             self._explain(error)
+
+    def _tell(self, observer: CallObserver, now: float, error: BaseException | None) -> None:
+        passing = self._passing
+        if passing is not None:
+            self._bytes, self._chunks = passing.bytes, passing.chunks
+            error = passing.error or error
+        observer(
+            DriverCall(
+                self._guard.name,
+                self._operation.name,
+                self._key,
+                self._began,
+                now,
+                self._seconds,
+                self._bytes,
+                self._chunks,
+                error,
+            )
+        )
 
     def _give_back(self, own: Exception, error: BaseException | None) -> None:
         """Let the chunks' error be what comes out, also where the driver made another of it."""
@@ -286,11 +328,11 @@ class _Watch:
 
     def _explain(self, error: Exception) -> None:
         if isinstance(error, StorageError):
-            _stamp(error, self._name)
+            _stamp(error, self._guard.name)
             return
         reason = f"the driver failed with {type(error).__name__}"
         unavailable = UnavailableError(self._key, reason)
-        unavailable.driver = self._name
+        unavailable.driver = self._guard.name
         raise unavailable from error
 
 
