@@ -95,33 +95,36 @@ class Blobs:
             return False
         return True
 
-    async def put(self, digest: Digest, chunks: AsyncIterator[bytes]) -> None:
+    async def put(self, digest: Digest, chunks: AsyncIterator[bytes]) -> int:
         """Store a stream that must have this digest, straight under its key, and link it.
+
+        Gives its size in bytes.
 
         Raises DigestInvalidError: and stores nothing, if it has another.
         """
         async with aclosing(self._verified(chunks, digest)) as verified:
-            await self._driver.write(layout.blob(digest), verified)
+            entry = await self._driver.write(layout.blob(digest), verified)
         await self.link(digest)
+        return entry.size
 
     async def link(self, digest: Digest, stored: Digest | None = None) -> None:
         await write_link(self._driver, layout.layer_link(self._name, digest), stored or digest)
 
-    async def mount(self, digest: Digest, source: RepositoryName | None) -> bool:
-        """Link a blob of another repository, or with None of any; False if it is not there."""
+    async def mount(self, digest: Digest, source: RepositoryName | None) -> Blob | None:
+        """Link a blob of another repository, or with None of any; None if it is not there."""
         if source is None:
             stored = digest
         else:
             link = await read_link(self._driver, layout.layer_link(source, digest))
             if link is None:
-                return False
+                return None
             stored = link
         try:
-            await self._driver.stat(layout.blob(stored))
+            entry = await self._driver.stat(layout.blob(stored))
         except NotFoundError:
-            return False
+            return None
         await self.link(digest, stored)
-        return True
+        return Blob(digest, stored, entry.size, None)
 
     async def delete(self, digest: Digest) -> None:
         """Remove the repository's link; the bytes are left to garbage collection.

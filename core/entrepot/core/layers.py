@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from typing import Any, TypeAlias
 
-from entrepot.core.configuration import Configuration, plugged_options, storage_middlewares
-from entrepot.core.configuration.tree import dotted
+from entrepot.core.chosen import Chosen, chosen
+from entrepot.core.configuration import Configuration, storage_middlewares
 from entrepot.core.driver import Driver
-from entrepot.core.errors import ConfigurationError, StorageError
-from entrepot.core.plugins import OfferedStorageMiddleware, Plugins
-from entrepot.core.wrapping import MiddlewareOptions
+from entrepot.core.errors import StorageError
+from entrepot.core.plugins import Plugins
+from entrepot.core.wrapping import MiddlewareOptions, OpenMiddleware
 
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """A middleware to be opened."""
-
-    registered: OfferedStorageMiddleware
-    options: MiddlewareOptions
+Layer: TypeAlias = Chosen[OpenMiddleware[Any], MiddlewareOptions]
+"""A middleware to be opened."""
 
 
 def layers(configuration: Configuration, plugins: Plugins) -> Sequence[Layer]:
@@ -27,18 +22,7 @@ def layers(configuration: Configuration, plugins: Plugins) -> Sequence[Layer]:
 
     Raises ConfigurationError: with every unknown name and every mistake in their options.
     """
-    found: list[Layer] = []
-    mistakes: list[str] = []
-    for path, plugged in storage_middlewares(configuration):
-        try:
-            registered = plugins.storage_middleware(plugged.name, dotted((*path, "name")))
-            options = plugged_options(plugged.options, registered.options, (*path, "options"))
-            found.append(Layer(registered, options))
-        except ConfigurationError as error:
-            mistakes.extend(error.mistakes)
-    if mistakes:
-        raise ConfigurationError(*mistakes)
-    return found
+    return chosen(storage_middlewares(configuration), plugins.storage_middleware)
 
 
 @asynccontextmanager

@@ -48,6 +48,15 @@ class Descriptor(BaseModel):
         """Whether the content need not be in this registry: a non-distributable layer."""
         return self.mediaType.startswith(_ELSEWHERE[0]) or _ELSEWHERE[1] in self.mediaType
 
+    @property
+    def platform(self) -> tuple[str, str] | None:
+        """Operating system and architecture that it says the content is for."""
+        found = (self.model_extra or {}).get("platform")
+        if not isinstance(found, dict):
+            return None
+        said: dict[str, Any] = found  # pyright: ignore[reportUnknownVariableType]
+        return str(said.get("os", "")), str(said.get("architecture", ""))
+
 
 class _Document(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -72,6 +81,7 @@ class Manifest:
     artifact_type: str | None = None
     annotations: dict[str, str] | None = None
     subject: Digest | None = None
+    config_type: str | None = None  # the media type of an image's config
     blobs: tuple[Descriptor, ...] = ()
     manifests: tuple[Descriptor, ...] = ()
 
@@ -111,6 +121,7 @@ def parse(content: bytes, media_type: str | None, digest: Digest) -> Manifest:
         artifact_type=document.artifactType or _config_type(document),
         annotations=document.annotations,
         subject=_digest(document.subject) if document.subject else None,
+        config_type=_config_type(document),
         blobs=_checked([*([document.config] if document.config else []), *(document.layers or [])]),
         manifests=_checked(document.manifests or []),
     )

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from entrepot.core import layout, manifest
+from entrepot.core.admission import Admissions, Push
 from entrepot.core.blobs import Blobs
 from entrepot.core.cache import ContentCache
 from entrepot.core.concurrency import each
+from entrepot.core.content import check_class
 from entrepot.core.driver import Driver
 from entrepot.core.errors import (
     DigestInvalidError,
@@ -42,6 +44,7 @@ class Manifests:
         referrers: Referrers,
         cache: ContentCache[Manifest],
         rules: Rules,
+        admissions: Admissions,
     ) -> None:
         self._driver = driver
         self._name = name
@@ -50,6 +53,7 @@ class Manifests:
         self._referrers = referrers
         self._cache = cache
         self._rules = rules
+        self._admissions = admissions
 
     async def resolve(self, reference: Reference) -> Digest:
         """Raises ManifestUnknownError: if it is a tag that does not exist."""
@@ -72,6 +76,7 @@ class Manifests:
         content: bytes,
         media_type: str | None,
         tags: Sequence[Tag] = (),
+        user: str = "",
     ) -> Manifest:
         """Store a manifest, then point tags to it: `tags`, and the reference if it is one.
 
@@ -79,15 +84,21 @@ class Manifests:
         nothing that points to nothing.
 
         Raises DigestInvalidError: if the reference is a digest of something else;
-        ManifestInvalidError; ManifestBlobUnknownError: if the repository lacks what it names.
+        ManifestInvalidError; ManifestBlobUnknownError: if the repository lacks what it names;
+        DeniedError: if the registry does not take such manifests, or an admission refuses it
+        to `user`.
         """
         digest = _digest_of(reference, content)
         parsed = manifest.parse(content, media_type, digest)
+        check_class(parsed, self._rules.classes)
         if self._rules.verify_references:
             await self._verify(parsed)
-        await self._store(parsed)
         if isinstance(reference, Tag):
             tags = [*tags, reference]
+        if self._admissions:
+            names = tuple(tag.text for tag in tags)
+            await self._admissions.admit(Push(self._name.text, parsed, names, user))
+        await self._store(parsed)
         for tag in tags:
             await self._tags.set(tag, digest)
         if tags:
@@ -182,6 +193,8 @@ class Manifests:
         return descriptor.digest
 
     async def _missing_child(self, descriptor: Descriptor) -> str | None:
+        if not self._rules.platforms.includes(descriptor):
+            return None
         return None if await self.has(Digest.parse(descriptor.digest)) else descriptor.digest
 
     def _check_urls(self, descriptor: Descriptor) -> None:

@@ -9,9 +9,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from entrepot.core import catalogue
+from entrepot.core.admission import NO_ADMISSIONS, Admissions
 from entrepot.core.blobs import Blobs
 from entrepot.core.cache import ContentCache
 from entrepot.core.concurrency import WIDTH
+from entrepot.core.content import ALL_PLATFORMS, Platforms
+from entrepot.core.costs import CallObserver
 from entrepot.core.driver import Driver
 from entrepot.core.guard import GuardedDriver
 from entrepot.core.manifest import Manifest
@@ -36,6 +39,8 @@ class Rules:
     tag_lookups: int = WIDTH
     urls_allow: tuple[re.Pattern[str], ...] = ()
     urls_deny: tuple[re.Pattern[str], ...] = ()
+    classes: tuple[str, ...] = ()
+    platforms: Platforms = ALL_PLATFORMS
     manifest_cache: int = 32 * MIB
     blob_cache: int = 32 * MIB
     largest_cached_blob: int = 256 * 1024
@@ -48,6 +53,7 @@ class Registry:
     driver: Driver
     rules: Rules
     threads: Threads
+    admissions: Admissions = NO_ADMISSIONS
     manifests: ContentCache[Manifest] = field(init=False)
     blobs: ContentCache[bytes] = field(init=False)
     redirects: Redirects = field(init=False)
@@ -86,16 +92,25 @@ class Repository:
             self.referrers,
             registry.manifests,
             registry.rules,
+            registry.admissions,
         )
 
 
 @asynccontextmanager
 async def open_registry(
-    driver: Driver, rules: Rules, name: str = ""
+    driver: Driver,
+    rules: Rules,
+    name: str = "",
+    observer: CallObserver | None = None,
+    admissions: Admissions = NO_ADMISSIONS,
 ) -> AsyncGenerator[Registry, None]:
-    """A registry over an open driver, which errors call `name`; its threads end with it."""
+    """A registry over an open driver, which errors call `name`; its threads end with it.
+
+    `observer` is told of every call of the driver.
+    """
     threads = Threads(os.cpu_count() or 1, "hash")
     try:
-        yield Registry(GuardedDriver(driver, name), rules, threads)
+        guarded = GuardedDriver(driver, name, observer)
+        yield Registry(guarded, rules, threads, admissions)
     finally:
         threads.close()

@@ -105,10 +105,10 @@ class UploadSession:
         digest: Digest,
         chunks: AsyncIterator[bytes] | None = None,
         offset: int | None = None,
-    ) -> None:
+    ) -> int:
         """Finish: the upload, with `chunks` behind it, becomes the blob `digest`.
 
-        A blob that comes whole in `chunks` goes straight to its place.
+        A blob that comes whole in `chunks` goes straight to its place. Gives its size in bytes.
 
         Raises DigestInvalidError: if the content has another digest; the upload is gone then.
         RangeInvalidError: if the upload does not end at `offset`, or somebody else appended
@@ -119,19 +119,20 @@ class UploadSession:
             raise _out_of_order(offset, size)
         try:
             if chunks is not None and size == 0:
-                await self._blobs.put(digest, chunks)
+                size = await self._blobs.put(digest, chunks)
                 await self._driver.delete([self._started])
-                return
+                return size
             if chunks is not None:
                 self.algorithm = digest.algorithm
                 size = await self.append(chunks, size)
             if size == 0 and digest != hashing.begin(digest.algorithm).digest():
-                await self._finish_again(digest)
+                size = await self._finish_again(digest)
             else:
                 await self._finish(digest, size)
         except DigestInvalidError:
             await self.cancel()
             raise
+        return size
 
     async def cancel(self) -> None:
         """Remove all that the upload holds; idempotent."""
@@ -169,8 +170,10 @@ class UploadSession:
         check(running.digest(), digest)
         await self._driver.move(self._aside, layout.blob(digest))
 
-    async def _finish_again(self, digest: Digest) -> None:
+    async def _finish_again(self, digest: Digest) -> int:
         """Finish what an earlier try left, when the store or the process failed in its middle.
+
+        Gives the blob's size.
 
         Raises DigestInvalidError: if this upload never had that content.
         """
@@ -180,6 +183,7 @@ class UploadSession:
             check(hashing.begin(digest.algorithm).digest(), digest)
         await self._blobs.link(digest)
         await self.cancel()
+        return (await self._driver.stat(layout.blob(digest))).size
 
     async def _was_committed(self, digest: Digest) -> bool:
         """Whether a hash saved by this upload shows that it had what now is the blob."""

@@ -9,8 +9,11 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 from starlette.applications import Starlette
 
+from entrepot.core.admitting import chosen_admissions, open_admissions
 from entrepot.core.concurrency import WIDTH
 from entrepot.core.configuration import Configuration, driver_options, load
+from entrepot.core.configuration.model_content import Indexes
+from entrepot.core.content import Platforms
 from entrepot.core.driver import Driver
 from entrepot.core.errors import StorageError
 from entrepot.core.layers import layers, wrapped
@@ -46,6 +49,7 @@ def create_app(
     registered = plugins.driver(storage.driver)
     options = driver_options(storage, registered.options)
     around = layers(configuration, plugins)
+    admitting = chosen_admissions(configuration, plugins)
     api = Api(_urls(configuration), _limits(configuration), configuration.http.headers)
 
     @asynccontextmanager
@@ -55,7 +59,10 @@ def create_app(
             within = await enter(_named(registered.open(options), storage.driver))
             driver = await enter(wrapped(within, around))
             rules = _rules(configuration)
-            api.registry = await enter(open_registry(driver, rules, storage.driver))
+            admissions = await enter(open_admissions(admitting))
+            api.registry = await enter(
+                open_registry(driver, rules, storage.driver, admissions=admissions)
+            )
             yield
             api.registry = None
 
@@ -101,4 +108,11 @@ def _rules(configuration: Configuration) -> Rules:
         tag_lookups=configuration.storage.tag.concurrencylimit or WIDTH,
         urls_allow=tuple(re.compile(pattern) for pattern in urls.allow),
         urls_deny=tuple(re.compile(pattern) for pattern in urls.deny),
+        classes=configuration.policy.repository.classes,
+        platforms=_platforms(validation.manifests.indexes),
     )
+
+
+def _platforms(indexes: Indexes) -> Platforms:
+    listed = frozenset((one.os, one.architecture) for one in indexes.platformlist)
+    return Platforms(indexes.platforms, listed)

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.responses import Response
 
 from entrepot.core import errors as core
+from entrepot.core.access import DeniedError
 from entrepot.core.errors import ProtocolError, RegistryError, StorageError
 
 _LOG = logging.getLogger("entrepot.server")
@@ -52,6 +53,7 @@ class QueryInvalidError(ProtocolError):
 _STATUS: dict[type[RegistryError], int] = {
     core.BlobUnknownError: 404,
     core.BlobUploadUnknownError: 404,
+    DeniedError: 403,
     core.DigestInvalidError: 400,
     core.ManifestBlobUnknownError: 400,
     core.ManifestInvalidError: 400,

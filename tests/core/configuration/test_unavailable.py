@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from entrepot.core.configuration import Loaded
-from entrepot.core.configuration.unavailable import ROWS
+from entrepot.core.configuration.unavailable import ROWS, Row
 
 Load = Callable[..., Loaded]
 Refuse = Callable[..., tuple[str, ...]]
@@ -37,10 +37,6 @@ ASKED = {
     "health.tcp": "health: {tcp: [{addr: 'a:1'}]}",
     "middleware.registry": "middleware: {registry: [{name: a}]}",
     "middleware.repository": "middleware: {repository: [{name: a}]}",
-    "policy.repository.classes": "policy: {repository: {classes: [image]}}",
-    "validation.manifests.indexes.platforms": (
-        "validation: {manifests: {indexes: {platforms: none}}}"
-    ),
 }
 
 
@@ -48,12 +44,12 @@ def whole(text: str) -> str:
     return HEAD + text + ("\n" if text.startswith("storage") else "\nstorage: inmemory\n")
 
 
-@pytest.mark.parametrize("path", [row.path for row in ROWS])
-def test_asking_for_what_is_not_there(refused: Refuse, path: str) -> None:
-    mistakes = refused(whole(ASKED[path]))
+@pytest.mark.parametrize("row", ROWS, ids=[row.path for row in ROWS])
+def test_asking_for_what_is_not_there(refused: Refuse, row: Row) -> None:
+    mistakes = refused(whole(ASKED[row.path]))
 
     assert len(mistakes) == 1
-    assert mistakes[0].startswith(f"{path}: not available yet; ")
+    assert mistakes[0].startswith(f"{row.path}: {row.reason}; ")
     assert mistakes[0].endswith(" [file config.yml line 2]")
 
 
@@ -81,6 +77,16 @@ def test_asking_for_what_is_not_there(refused: Refuse, path: str) -> None:
 )
 def test_not_asking_for_it(loaded: Load, text: str) -> None:
     assert loaded(whole(text)).configuration.version == "0.1"
+
+
+@pytest.mark.parametrize("kind", ["registry", "repository"])
+def test_middlewares_of_distribution_are_told_what_replaces_them(
+    refused: Refuse, kind: str
+) -> None:
+    told = refused(whole(f"middleware: {{{kind}: [{{name: mine}}]}}"))[0]
+
+    assert "notifications.observers" in told
+    assert "policy.admission" in told
 
 
 def test_purging_that_is_not_switched_off_is_asked_for(refused: Refuse) -> None:

@@ -21,6 +21,7 @@ class Row:
     path: str
     asked: Callable[[Configuration], bool]
     remedy: str
+    reason: str = "not available yet"
 
 
 def _speaks_tls(tls: Tls) -> bool:
@@ -31,6 +32,12 @@ def _asks_letsencrypt(tls: Tls) -> bool:
     acme = tls.letsencrypt
     return bool(acme.cachefile or acme.email or acme.hosts or acme.directoryurl)
 
+
+_GO = "a middleware of Distribution is compiled into it"
+_REPLACED = (
+    "what it sees is told to the plug-ins of `notifications.observers`, what it refuses is "
+    "refused by those of `policy.admission`; set `disabled: true` in each"
+)
 
 ROWS = (
     Row(
@@ -91,22 +98,14 @@ ROWS = (
     Row(
         "middleware.registry",
         lambda it: any(not one.disabled for one in it.middleware.registry),
-        "set `disabled: true` in each",
+        _REPLACED,
+        _GO,
     ),
     Row(
         "middleware.repository",
         lambda it: any(not one.disabled for one in it.middleware.repository),
-        "set `disabled: true` in each",
-    ),
-    Row(
-        "policy.repository.classes",
-        lambda it: bool(it.policy.repository.classes),
-        "remove the list",
-    ),
-    Row(
-        "validation.manifests.indexes.platforms",
-        lambda it: it.validation.manifests.indexes.platforms != "all",
-        "write `all`",
+        _REPLACED,
+        _GO,
     ),
 )
 
@@ -116,4 +115,4 @@ def refused(configuration: Configuration, tree: Table) -> Iterator[str]:
     for row in ROWS:
         if row.asked(configuration):
             path: Path = tuple(row.path.split("."))
-            yield line(path, f"not available yet; {row.remedy}", origin_at(tree, path))
+            yield line(path, f"{row.reason}; {row.remedy}", origin_at(tree, path))
