@@ -62,7 +62,10 @@ class ObstoreDriver(Driver):
     async def read(
         self, key: str, start: int = 0, stop: int | None = None
     ) -> AsyncGenerator[bytes, None]:
-        if stop is not None and stop <= start:
+        if stop is not None and stop - start <= MIB:
+            few = await self._few(key, start, stop) if stop > start else b""
+            if few:
+                yield few
             return
         result = await self._get(key, start, stop)
         if result is None:
@@ -83,6 +86,16 @@ class ObstoreDriver(Driver):
                     yield chunk[begin : begin + _PIECE]
         _check_length(key, at - result.range[0], end - result.range[0])
 
+    async def _few(self, key: str, start: int, stop: int) -> bytes:
+        """A range in one step, which is a third cheaper than an answer and then its body."""
+        try:
+            with translating(key):
+                return bytes(await obstore.get_range_async(self._store, key, start=start, end=stop))
+        except UnavailableError:
+            if await self._is_past(key, start):
+                return b""
+            raise
+
     async def _get(self, key: str, start: int, stop: int | None) -> obstore.GetResult | None:
         """The store's answer; None for a range that begins at the object's end or behind it."""
         if start == 0 and stop is None:
@@ -93,9 +106,13 @@ class ObstoreDriver(Driver):
             with translating(key):
                 return await obstore.get_async(self._store, key, options=wanted)
         except UnavailableError:
-            if start >= (await self.stat(key)).size:  # stores answer 416 here
+            if await self._is_past(key, start):
                 return None
             raise
+
+    async def _is_past(self, key: str, start: int) -> bool:
+        """Whether a failure was the store's 416, which obstore does not tell from others."""
+        return start >= (await self.stat(key)).size
 
     async def write(self, key: str, chunks: AsyncIterator[bytes], *, create: bool = False) -> Entry:
         """One request up to `chunksize`; beyond, parts, and a creation is a copy of them.
@@ -113,7 +130,7 @@ class ObstoreDriver(Driver):
         return Entry(key, stream.size or len(start), time.time())
 
     async def _put(self, key: str, content: bytes, *, create: bool) -> None:
-        writer = uuid.uuid4().hex
+        writer = uuid.uuid4().hex if create else ""
         try:
             with translating(key):
                 await obstore.put_async(
@@ -122,7 +139,7 @@ class ObstoreDriver(Driver):
                     content,
                     mode="create" if create else "overwrite",
                     use_multipart=False,
-                    attributes={_WRITER: writer} if create else None,
+                    attributes={_WRITER: writer} if writer else None,
                 )
         except ExistsError:
             # The first try of a request sent again may have created it, its answer lost.

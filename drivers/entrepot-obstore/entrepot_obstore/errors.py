@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
-from contextlib import contextmanager
 
 from obstore import exceptions
 
@@ -27,15 +25,22 @@ _DENIED = re.compile(
 _THROTTLED = re.compile(r"SlowDown|ServerBusy|429 |TooManyRequests")
 
 
-@contextmanager
-def translating(key: str) -> Generator[None, None, None]:
+class translating:  # noqa: N801 - reads as a verb; as a generator it would cost several times that
     """Makes a StorageError about `key` of whatever obstore raises inside."""
-    try:
-        yield
-    except StorageError:
-        raise
-    except (FileNotFoundError, exceptions.BaseError, OSError) as error:
-        raise translated(key, error) from None  # its text may hold a signature
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, StorageError):
+            return
+        if isinstance(error, (exceptions.BaseError, OSError)):
+            raise translated(self._key, error) from None  # its text may hold a signature
 
 
 def translated(key: str, error: Exception) -> StorageError:

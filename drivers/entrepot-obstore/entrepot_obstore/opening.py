@@ -15,6 +15,7 @@ from entrepot_obstore.driver import ObstoreDriver, Store
 from entrepot_obstore.errors import told, translated
 from entrepot_obstore.listing import pages
 from entrepot_obstore.options import ObstoreOptions, Settings, kind_of
+from entrepot_obstore.runtime import use_one_thread
 
 _STORES: dict[str, Any] = {"s3": S3Store, "azure": AzureStore, "gcs": GCSStore}
 _ENDPOINTS = {"s3": "endpoint", "azure": "endpoint", "gcs": "base_url"}
@@ -29,6 +30,7 @@ async def open_obstore(options: ObstoreOptions, /) -> AsyncGenerator[Driver, Non
     Raises AccessError: for settings that obstore does not take, wrong credentials, or an
     absent bucket or container; UnavailableError: if nobody answers.
     """
+    use_one_thread()
     store = _store(options, options.config)
     signing: Store | None = store
     if options.redirectendpoint:
