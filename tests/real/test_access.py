@@ -14,8 +14,6 @@ from tests.real.servers import Server, StartEntrepot
 from tests.real.site import Site
 from tests.real.test_clients import pulled_digests
 
-pytestmark = pytest.mark.xfail(reason="the server has no authentication yet")
-
 USER, PASSWORD = "alice", "s3cret"
 HTPASSWD = f"{USER}:$2a$05$JqOgZAcpZDdgBnu9lsBwD.nWB77ddyIsflHL1TJ0NqDV4dnWgpMKO\n"
 

@@ -51,6 +51,8 @@ class Asking:
     It is when an upload began that the request goes on with: who was let in then may finish.
     """
 
+    is_told: bool = False  # `base` is what the configuration or a proxy says, not a guess
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -85,6 +87,29 @@ class DeniedError(ProtocolError):
     code = "DENIED"
 
 
+class BusyError(ProtocolError):
+    """Too much is asked of an authenticator at once; `retry_after` is in seconds."""
+
+    code = "TOOMANYREQUESTS"
+
+    def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class AuthenticationUnavailableError(ProtocolError):
+    """Nobody can be told apart now, which is no client's fault; `retry_after` is in seconds.
+
+    What is wrong is logged by whoever raises it, and not told.
+    """
+
+    code = "UNAVAILABLE"
+
+    def __init__(self, message: str, *, retry_after: float = 5.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class Rights(Protocol):
     """What somebody may do, for authenticators whose credentials do not say it themselves."""
 
@@ -103,7 +128,7 @@ class Authenticator(ABC):
         Secrets in `asking` are compared in constant time and repeated nowhere.
 
         Raises UnauthorizedError: if it has to show (other) credentials; DeniedError: if it is
-        known and may not.
+        known and may not; BusyError; AuthenticationUnavailableError.
         """
 
 

@@ -22,6 +22,7 @@ from entrepot.core.streams import beginning, drain, once
 from entrepot.core.threads import Threads
 
 _STATE = 256  # bytes; a saved hash has 204 at most
+_MOMENT = 64  # bytes; a time with its zone has 35 at most
 
 
 class Uploads:
@@ -47,6 +48,15 @@ class Uploads:
         except NotFoundError:
             raise _unknown(id_) from None
         return self._session(id_, algorithm)
+
+    async def began(self, id_: UploadId) -> float | None:
+        """When an upload began, in seconds since the epoch; None if there is no such upload."""
+        try:
+            key = layout.upload_started(self._name, id_)
+            written = await beginning(self._driver, key, _MOMENT)
+            return datetime.fromisoformat(written.decode().strip()).timestamp()
+        except (NotFoundError, ValueError):
+            return None
 
     def _session(self, id_: UploadId, algorithm: str) -> UploadSession:
         return UploadSession(self._driver, self._name, id_, algorithm, self._blobs, self._threads)

@@ -20,6 +20,9 @@ from entrepot.core.layers import layers, wrapped
 from entrepot.core.plugins import Plugins, disabled_by, load_plugins
 from entrepot.core.registry import Rules, open_registry
 from entrepot.server.application import Api
+from entrepot.server.authentication.everyone import Everyone
+from entrepot.server.authentication.gate import Gate
+from entrepot.server.authentication.opening import authenticator_of, open_authenticator
 from entrepot.server.call import Limits
 from entrepot.server.urls import Urls
 
@@ -49,6 +52,7 @@ def create_app(
     registered = plugins.driver(storage.driver)
     options = driver_options(storage, registered.options)
     around = layers(configuration, plugins)
+    authenticator_of(configuration, plugins)
     admitting = chosen_admissions(configuration, plugins)
     api = Api(_urls(configuration), _limits(configuration), configuration.http.headers)
 
@@ -60,6 +64,9 @@ def create_app(
             driver = await enter(wrapped(within, around))
             rules = _rules(configuration)
             admissions = await enter(open_admissions(admitting))
+            rights = Everyone()
+            authenticator = await enter(open_authenticator(configuration, plugins, rights))
+            api.gate = Gate(authenticator, api.urls) if authenticator else None
             api.registry = await enter(
                 open_registry(driver, rules, storage.driver, admissions=admissions)
             )

@@ -11,9 +11,11 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from entrepot.core.errors import ProtocolError
+from entrepot.core.access import ANONYMOUS
 from entrepot.core.registry import Registry
 from entrepot.server import errors, routes
 from entrepot.server.account import account
+from entrepot.server.authentication.gate import Gate
 from entrepot.server.call import Call, Limits
 from entrepot.server.urls import Urls
 
@@ -23,12 +25,16 @@ _VERSION = (b"docker-distribution-api-version", b"registry/2.0")
 
 @dataclass
 class Api:
-    """Answers every path below `urls.prefix`; `registry` is set once its driver is open."""
+    """Answers every path below `urls.prefix`; `registry` is set once its driver is open.
+
+    Without a `gate`, everybody may do everything.
+    """
 
     urls: Urls
     limits: Limits
     headers: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     registry: Registry | None = None
+    gate: Gate | None = None
 
     def __post_init__(self) -> None:
         self._headers = [_VERSION] + [
@@ -70,11 +76,14 @@ class Api:
             raise errors.NoEndpointError("no such endpoint: the API is below /v2/")
         seen.kind, seen.name, seen.reference = found.route.kind, found.name, found.reference
         method: str = scope["method"]
+        if self.registry is None:
+            return PlainTextResponse("starting", 503, {"Retry-After": "1"})
+        identity = ANONYMOUS
+        if self.gate is not None:
+            identity = await self.gate.admit(scope, found, method, self.registry)
         endpoint = found.route.endpoints.get(method)
         if endpoint is None:
             raise errors.MethodError(method, found.route.allowed)
-        if self.registry is None:
-            return PlainTextResponse("starting", 503, {"Retry-After": "1"})
         return await endpoint(
             Call(
                 scope,
@@ -85,6 +94,8 @@ class Api:
                 method,
                 found.name,
                 found.reference,
+                identity,
+                self.gate is not None,
             )
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import parse_qsl
@@ -27,12 +28,31 @@ class Limits:
     tag_parameters: int = 32
 
 
+def parsed_query(raw: bytes) -> list[tuple[str, str]]:
+    """The parameters of a query, in order. Raises QueryInvalidError: if there are too many."""
+    if not raw:
+        return []
+    try:
+        return parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=100)
+    except ValueError:
+        raise QueryInvalidError("too many query parameters: 100 at most") from None
+
+
+def only(query: Iterable[tuple[str, str]], key: str) -> str | None:
+    """A parameter's value. Raises QueryInvalidError: if it is given twice with two values."""
+    values = {value for name, value in query if name == key}
+    if len(values) > 1:
+        raise QueryInvalidError(f"query parameter {key} is given more than once")
+    return values.pop() if values else None
+
+
 @dataclass(frozen=True)
 class Call:
     """A request whose endpoint is known.
 
     `reference` is what stands last in the path, unparsed: a tag, a digest, an upload's id.
-    `identity` is who the client is; it may do what it asks for.
+    `identity` is who the client is; it may do what it asks for. `is_guarded`: not everybody may
+    read everything, so content of repositories that the request does not name is not given.
     """
 
     scope: Scope
@@ -44,6 +64,7 @@ class Call:
     name: str = ""
     reference: str = ""
     identity: Identity = ANONYMOUS
+    is_guarded: bool = False
 
     @cached_property
     def repository(self) -> Repository:
@@ -60,20 +81,11 @@ class Call:
 
     @cached_property
     def query(self) -> list[tuple[str, str]]:
-        raw: bytes = self.scope["query_string"]
-        if not raw:
-            return []
-        try:
-            return parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=100)
-        except ValueError:
-            raise QueryInvalidError("too many query parameters: 100 at most") from None
+        return parsed_query(self.scope["query_string"])
 
     def parameter(self, key: str) -> str | None:
         """A query parameter. Raises QueryInvalidError: if it is given twice with two values."""
-        values = {value for name, value in self.query if name == key}
-        if len(values) > 1:
-            raise QueryInvalidError(f"query parameter {key} is given more than once")
-        return values.pop() if values else None
+        return only(self.query, key)
 
     def locate(self, path: str) -> str:
         """A path below `/v2/` as this client can reach it."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 from typing import Any
 
 from starlette.responses import Response
 
+from entrepot.core import access
 from entrepot.core import errors as core
-from entrepot.core.access import DeniedError
 from entrepot.core.errors import ProtocolError, RegistryError, StorageError
 
 _LOG = logging.getLogger("entrepot.server")
+_UNFIT = re.compile(r"[^ -~\x80-\xff]")  # what a header cannot hold
 
 
 class NoEndpointError(ProtocolError):
@@ -51,9 +53,12 @@ class QueryInvalidError(ProtocolError):
 
 
 _STATUS: dict[type[RegistryError], int] = {
+    access.UnauthorizedError: 401,
+    access.BusyError: 429,
+    access.AuthenticationUnavailableError: 503,
     core.BlobUnknownError: 404,
     core.BlobUploadUnknownError: 404,
-    DeniedError: 403,
+    access.DeniedError: 403,
     core.DigestInvalidError: 400,
     core.ManifestBlobUnknownError: 400,
     core.ManifestInvalidError: 400,
@@ -95,9 +100,26 @@ def answer(error: Exception) -> Response:
 
 
 def _protocol(error: ProtocolError) -> Response:
-    response = _response(_STATUS[type(error)], document(error.code, error.message, error.detail))
+    if isinstance(error, access.UnauthorizedError):
+        return _unauthorized(error)
+    response = _response(_status(error), document(error.code, error.message, error.detail))
     if isinstance(error, MethodError):
         response.headers["Allow"] = ", ".join(error.allowed)
+    if isinstance(error, access.BusyError | access.AuthenticationUnavailableError):
+        response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    return response
+
+
+def _status(error: ProtocolError) -> int:
+    """That of its class, or of the nearest one it is derived from."""
+    return next(_STATUS[each] for each in type(error).__mro__ if each in _STATUS)
+
+
+def _unauthorized(error: access.UnauthorizedError) -> Response:
+    """Its detail is there even if nothing in particular was wanted, as Distribution has it."""
+    told = {"code": error.code, "message": error.message, "detail": error.detail}
+    response = _response(401, json.dumps({"errors": [told]}).encode() + b"\n")
+    response.headers["WWW-Authenticate"] = _UNFIT.sub("", error.challenge)
     return response
 
 

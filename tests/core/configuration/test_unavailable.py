@@ -16,7 +16,6 @@ HEAD = "version: 0.1\n"
 
 ASKED = {
     "access": "access: {rules: [{users: [a], actions: [catalog]}]}",
-    "auth": "auth: {htpasswd: {realm: r, path: /p}}",
     "http.tls": "http: {tls: {certificate: /c, key: /k}}",
     "http.tls.letsencrypt": "http: {tls: {letsencrypt: {cachefile: /c, email: a@b}}}",
     "http.debug.addr": "http: {debug: {addr: ':5001', prometheus: {enabled: true}}}",

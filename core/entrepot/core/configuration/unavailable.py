@@ -41,11 +41,6 @@ _REPLACED = (
 
 ROWS = (
     Row(
-        "auth",
-        lambda it: it.auth.method != "none",
-        "put a proxy that asks for passwords before it, or write `auth: none`",
-    ),
-    Row(
         "access",
         lambda it: bool(it.access.rules or it.access.file),
         "put a proxy that decides before it, and remove the section",

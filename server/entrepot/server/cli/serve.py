@@ -16,6 +16,7 @@ from entrepot.core.layers import layers
 from entrepot.core.plugins import Plugins, disabled_by, load_plugins
 from entrepot.server import serving
 from entrepot.server.app import CONFIGURATION_PATH
+from entrepot.server.authentication.opening import authenticator_of
 from entrepot.server.cli.reporting import reported, tell
 
 ConfigurationFile = Annotated[
@@ -37,6 +38,7 @@ def read(config: Path | None, plugins: Plugins) -> tuple[Loaded, DriverOptions]:
     loaded = load(config, os.environ, plugins.models)
     tell("warning", loaded.notes)
     layers(loaded.configuration, plugins)
+    authenticator_of(loaded.configuration, plugins)
     storage = loaded.configuration.storage
     return loaded, driver_options(storage, plugins.driver(storage.driver).options)
 

@@ -24,7 +24,7 @@ async def start(call: Call) -> Response:
     if mount is not None:
         wanted = Digest.parse(mount)
         source = call.parameter("from")
-        origin = RepositoryName.parse(source) if source else None
+        origin = RepositoryName.parse(source) if source else _anywhere(call)
         if await call.repository.blobs.mount(wanted, origin):
             return _created(call, wanted)
     elif digest is not None:
@@ -80,6 +80,13 @@ async def cancel(call: Call) -> Response:
     session = await _session(call)
     await session.cancel()
     return Response(status_code=204, headers={"Docker-Upload-UUID": session.id.text})
+
+
+def _anywhere(call: Call) -> RepositoryName | None:
+    """Where a blob is looked for whose repository is not named: nobody gets to read by its digest
+    what no right of his gives him.
+    """
+    return call.repository.name if call.is_guarded else None
 
 
 async def _session(call: Call) -> UploadSession:
