@@ -52,6 +52,7 @@ class Asking:
     """
 
     is_told: bool = False  # `base` is what the configuration or a proxy says, not a guess
+    root: str = ""  # the path below which the client reaches `/v2/`, if there is one
 
 
 @dataclass(frozen=True, slots=True)

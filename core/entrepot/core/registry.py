@@ -68,9 +68,11 @@ class Registry:
         """Makes no request; the repository may not exist yet."""
         return Repository(self, name)
 
-    def repositories(self, after: str = "") -> AsyncGenerator[str, None]:
+    def repositories(
+        self, after: str = "", enters: catalogue.Enters = catalogue.everywhere
+    ) -> AsyncGenerator[str, None]:
         """Names of the repositories that hold a manifest; see `catalogue.repositories`."""
-        return catalogue.repositories(self.driver, after)
+        return catalogue.repositories(self.driver, after, enters)
 
 
 class Repository:

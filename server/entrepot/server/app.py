@@ -20,10 +20,12 @@ from entrepot.core.layers import layers, wrapped
 from entrepot.core.plugins import Plugins, disabled_by, load_plugins
 from entrepot.core.registry import Rules, open_registry
 from entrepot.server.application import Api
-from entrepot.server.authentication.everyone import Everyone
 from entrepot.server.authentication.gate import Gate
-from entrepot.server.authentication.opening import authenticator_of, open_authenticator
+from entrepot.server.authentication.opening import authenticator_of
+from entrepot.server.authorization.checking import check
+from entrepot.server.authorization.opening import open_authorization
 from entrepot.server.call import Limits
+from entrepot.server.health import checking
 from entrepot.server.urls import Urls
 
 CONFIGURATION_PATH = "REGISTRY_CONFIGURATION_PATH"
@@ -53,6 +55,7 @@ def create_app(
     options = driver_options(storage, registered.options)
     around = layers(configuration, plugins)
     authenticator_of(configuration, plugins)
+    check(configuration)
     admitting = chosen_admissions(configuration, plugins)
     api = Api(_urls(configuration), _limits(configuration), configuration.http.headers)
 
@@ -64,17 +67,21 @@ def create_app(
             driver = await enter(wrapped(within, around))
             rules = _rules(configuration)
             admissions = await enter(open_admissions(admitting))
-            rights = Everyone()
-            authenticator = await enter(open_authenticator(configuration, plugins, rights))
+            authorization = await enter(open_authorization(configuration, plugins))
+            authenticator = authorization.authenticator
             api.gate = Gate(authenticator, api.urls) if authenticator else None
+            api.rights, api.paths = authorization.rights, authorization.paths
             api.registry = await enter(
                 open_registry(driver, rules, storage.driver, admissions=admissions)
             )
+            await enter(checking(configuration, api.registry.driver, api.health))
+            api.health.opened()
             yield
             api.registry = None
 
     app = Starlette(lifespan=lifespan)
     app.router.default = api
+    app.state.health = api.health
     return app
 
 

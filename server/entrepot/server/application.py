@@ -10,13 +10,15 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from entrepot.core.errors import ProtocolError
 from entrepot.core.access import ANONYMOUS
 from entrepot.core.registry import Registry
 from entrepot.server import errors, routes
 from entrepot.server.account import account
 from entrepot.server.authentication.gate import Gate
+from entrepot.server.authorization.paths import Handler
+from entrepot.server.authorization.rights import PolicyRights
 from entrepot.server.call import Call, Limits
+from entrepot.server.health import Health, probed
 from entrepot.server.urls import Urls
 
 _LOG = logging.getLogger("entrepot.server")
@@ -27,14 +29,18 @@ _VERSION = (b"docker-distribution-api-version", b"registry/2.0")
 class Api:
     """Answers every path below `urls.prefix`; `registry` is set once its driver is open.
 
-    Without a `gate`, everybody may do everything.
+    Without a `gate`, everybody may do everything. `rights` are those of an access policy, by
+    which the catalogue is shown. `paths` are answered beside the API's, without asking who it is.
     """
 
     urls: Urls
     limits: Limits
     headers: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     registry: Registry | None = None
+    health: Health = field(default_factory=Health)
     gate: Gate | None = None
+    rights: PolicyRights | None = None
+    paths: Mapping[str, Handler] = field(default_factory=dict[str, Handler])
 
     def __post_init__(self) -> None:
         self._headers = [_VERSION] + [
@@ -61,18 +67,24 @@ class Api:
         except Exception as error:
             if started:  # too late to say it: breaking off is what the client can notice
                 raise
-            seen = account(scope)
-            if isinstance(error, ProtocolError):
-                seen.error, seen.message = error.code, error.message
+            errors.note(account(scope), error)
             await errors.answer(error)(scope, receive, sending)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
+        if self.health.is_failing:
+            if (probe := self._probed(scope)) is not None:
+                return probe
+            raise errors.UnhealthyError
         seen = account(scope)
         path = self._path(scope)
         if path == "/":
             return Response(headers={"Cache-Control": "no-cache"})
         found = routes.match(path) if path is not None else None
         if found is None:
+            if path is not None and path in self.paths:
+                return await self.paths[path](scope, receive)
+            if (probe := self._probed(scope)) is not None:
+                return probe
             raise errors.NoEndpointError("no such endpoint: the API is below /v2/")
         seen.kind, seen.name, seen.reference = found.route.kind, found.name, found.reference
         method: str = scope["method"]
@@ -96,18 +108,26 @@ class Api:
                 found.reference,
                 identity,
                 self.gate is not None,
+                self.rights,
             )
         )
 
+    def _probed(self, scope: Scope) -> Response | None:
+        return probed(_mounted(scope), self.health)
+
     def _path(self, scope: Scope) -> str | None:
         """The path behind the mount point and the prefix; None if it is elsewhere."""
-        path: str = scope["path"]
-        root: str = scope.get("root_path", "")
-        if root and path.startswith(root):
-            path = path[len(root) :]
+        path = _mounted(scope)
         prefix = self.urls.prefix
         if prefix != "/" and path != "/":
             if not path.startswith(prefix):
                 return None
             path = path[len(prefix) - 1 :]
         return path
+
+
+def _mounted(scope: Scope) -> str:
+    """The path behind the mount point."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    return path[len(root) :] if root and path.startswith(root) else path

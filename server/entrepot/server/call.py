@@ -14,6 +14,7 @@ from entrepot.core.access import ANONYMOUS, Identity
 from entrepot.core.names import RepositoryName
 from entrepot.core.registry import Registry, Repository
 from entrepot.server.account import Account, account
+from entrepot.server.authorization.rights import PolicyRights
 from entrepot.server.errors import QueryInvalidError
 from entrepot.server.urls import Urls
 
@@ -53,6 +54,7 @@ class Call:
     `reference` is what stands last in the path, unparsed: a tag, a digest, an upload's id.
     `identity` is who the client is; it may do what it asks for. `is_guarded`: not everybody may
     read everything, so content of repositories that the request does not name is not given.
+    `rights` are those of an access policy; the catalogue shows what they let the client pull.
     """
 
     scope: Scope
@@ -65,6 +67,7 @@ class Call:
     reference: str = ""
     identity: Identity = ANONYMOUS
     is_guarded: bool = False
+    rights: PolicyRights | None = None
 
     @cached_property
     def repository(self) -> Repository:

@@ -15,7 +15,6 @@ Refuse = Callable[..., tuple[str, ...]]
 HEAD = "version: 0.1\n"
 
 ASKED = {
-    "access": "access: {rules: [{users: [a], actions: [catalog]}]}",
     "http.tls": "http: {tls: {certificate: /c, key: /k}}",
     "http.tls.letsencrypt": "http: {tls: {letsencrypt: {cachefile: /c, email: a@b}}}",
     "http.debug.addr": "http: {debug: {addr: ':5001', prometheus: {enabled: true}}}",
@@ -30,10 +29,6 @@ ASKED = {
     "storage.maintenance.readonly": (
         "storage: {inmemory: , maintenance: {readonly: {enabled: true}}}"
     ),
-    "health.storagedriver": "health: {storagedriver: {enabled: true}}",
-    "health.file": "health: {file: [{file: /f}]}",
-    "health.http": "health: {http: [{uri: 'http://a'}]}",
-    "health.tcp": "health: {tcp: [{addr: 'a:1'}]}",
     "middleware.registry": "middleware: {registry: [{name: a}]}",
     "middleware.repository": "middleware: {repository: [{name: a}]}",
 }
@@ -68,7 +63,7 @@ def test_asking_for_what_is_not_there(refused: Refuse, row: Row) -> None:
         "storage: {inmemory: , maintenance: {uploadpurging: }}",
         "storage: {inmemory: , maintenance: {readonly: {enabled: no}}}",
         "storage: {inmemory: , redirect: {disable: true}}",
-        "health: {storagedriver: {enabled: false, interval: 10s}}",
+        "health: {storagedriver: {enabled: true, interval: 10s}, file: [{file: /f}]}",
         "middleware: {storage: [{name: redirect, options: {baseurl: 'http://a'}}]}",
         "policy: {repository: {classes: []}}",
         "validation: {disabled: true, manifests: {indexes: {platforms: all}}}",

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from entrepot.core.configuration.access_file import read_rules, rules_of
+from entrepot.core.configuration.access_file import parse_rules, read_rules, rules_of
 from entrepot.core.configuration.addresses import Address
 from entrepot.core.configuration.durations import Duration
 from entrepot.core.configuration.json_schema import schema
@@ -51,6 +51,7 @@ __all__ = [
     "driver_options",
     "load",
     "observers",
+    "parse_rules",
     "plugged_options",
     "read_rules",
     "rules_of",

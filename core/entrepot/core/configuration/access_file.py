@@ -31,11 +31,20 @@ def read_rules(path: str) -> AccessRules:
     Raises ConfigurationError: with every mistake in it, each with its path and line.
     """
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            text = file.read()
+        with open(path, "rb") as file:
+            content = file.read()
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        reason = error.strerror if isinstance(error, OSError) else "it is no path"
         raise ConfigurationError(f"access.file: {path} cannot be read: {reason}") from None
+    return parse_rules(path, content)
+
+
+def parse_rules(path: str, content: bytes) -> AccessRules:
+    """The access policy that is the content of the file `path`. Raises as `read_rules`."""
+    try:
+        text = content.decode("utf-8-sig")
+    except ValueError:
+        raise ConfigurationError(f"access.file: {path} is not UTF-8 text") from None
     tree, notes = yaml_source.parse(text, lambda number: f"file {path} line {number}")
     if notes:
         raise ConfigurationError(*notes)

@@ -41,11 +41,6 @@ _REPLACED = (
 
 ROWS = (
     Row(
-        "access",
-        lambda it: bool(it.access.rules or it.access.file),
-        "put a proxy that decides before it, and remove the section",
-    ),
-    Row(
         "http.tls",
         lambda it: _speaks_tls(it.http.tls),
         "let a proxy before it speak TLS, and remove the section",
@@ -82,14 +77,6 @@ ROWS = (
         lambda it: it.storage.maintenance.readonly.enabled,
         "set `enabled: false` in it",
     ),
-    Row(
-        "health.storagedriver",
-        lambda it: it.health.storagedriver.enabled,
-        "set `enabled: false` in it",
-    ),
-    Row("health.file", lambda it: bool(it.health.file), "remove the list"),
-    Row("health.http", lambda it: bool(it.health.http), "remove the list"),
-    Row("health.tcp", lambda it: bool(it.health.tcp), "remove the list"),
     Row(
         "middleware.registry",
         lambda it: any(not one.disabled for one in it.middleware.registry),

@@ -84,7 +84,15 @@ class Gate:
                 break
         base, is_told = self.urls.base(scope)
         client = scope.get("client")
-        return Asking(authorization, None, base, client[0] if client else "", None, is_told)
+        return Asking(
+            authorization,
+            scope.get("entrepot.certificate"),
+            base,
+            client[0] if client else "",
+            None,
+            is_told,
+            self.urls.path(scope, ""),
+        )
 
 
 async def _beginning(registry: Registry, found: Match) -> float | None:

@@ -58,7 +58,7 @@ class Htpasswd(Authenticator):
             raise challenges.basic(self._realm)
         if not given.user and not given.password:
             return self._admit_nobody(wanted)
-        if not await self._is_right(given):
+        if not await self.verify(given.user, given.password):
             raise challenges.basic(self._realm)
         identity = Identity(given.user)
         if all(self._rights.allows(identity, access) for access in wanted):
@@ -70,6 +70,13 @@ class Htpasswd(Authenticator):
         if wanted and all(self._rights.allows(ANONYMOUS, access) for access in wanted):
             return ANONYMOUS
         raise challenges.basic(self._realm)
+
+    async def verify(self, user: str, password: str) -> bool:
+        """Whether this is the user's password; takes as long for a user that there is not.
+
+        Raises BusyError: if too many others wait.
+        """
+        return await self._is_right(Credentials(user, password))
 
     async def _is_right(self, given: Credentials) -> bool:
         self._file.look()

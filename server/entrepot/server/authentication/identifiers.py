@@ -30,6 +30,11 @@ def identifiers(key: PublicKey) -> set[str]:
     return {_thumbprint(each) for each in members} | {_libtrust(key)}
 
 
+def thumbprint(key: EllipticCurvePublicKey) -> str:
+    """A key's name by RFC 7638."""
+    return _thumbprint(_curve(key, padded=True))
+
+
 def _thumbprint(members: dict[str, str]) -> str:
     """Source: RFC 7638."""
     document = json.dumps(members, separators=(",", ":"), sort_keys=True)

@@ -17,6 +17,7 @@ from entrepot.core.plugins import Plugins, disabled_by, load_plugins
 from entrepot.server import serving
 from entrepot.server.app import CONFIGURATION_PATH
 from entrepot.server.authentication.opening import authenticator_of
+from entrepot.server.authorization.checking import check
 from entrepot.server.cli.reporting import reported, tell
 
 ConfigurationFile = Annotated[
@@ -39,6 +40,7 @@ def read(config: Path | None, plugins: Plugins) -> tuple[Loaded, DriverOptions]:
     tell("warning", loaded.notes)
     layers(loaded.configuration, plugins)
     authenticator_of(loaded.configuration, plugins)
+    check(loaded.configuration)
     storage = loaded.configuration.storage
     return loaded, driver_options(storage, plugins.driver(storage.driver).options)
 
@@ -53,10 +55,14 @@ def serve(config: ConfigurationFile = None) -> None:
         plugins = load_plugins(disabled_by(os.environ))
         loaded, options = read(config, plugins)
         greeting = _greeting(loaded.configuration, options)
+        is_for_people = loaded.configuration.log.formatter == "text"
+
+        def greet() -> None:
+            if is_for_people:
+                typer.echo(greeting, err=True)
+
         try:
-            serving.serve(
-                loaded.configuration, plugins, config, lambda: typer.echo(greeting, err=True)
-            )
+            serving.serve(loaded.configuration, plugins, config, greet)
         except OSError as error:
             where = f"http.addr: cannot listen on {loaded.configuration.http.addr}"
             raise ConfigurationError(f"{where}: {error.strerror or error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from urllib.parse import urlencode
 
@@ -11,6 +12,7 @@ from entrepot.core import layout
 from entrepot.core.errors import NameUnknownError, PaginationNumberInvalidError
 from entrepot.core.listing import holds
 from entrepot.core.names import RepositoryName
+from entrepot.server.authorization.sight import visible
 from entrepot.server.call import Call
 
 _CATALOGUE_PAGE = 100
@@ -46,7 +48,7 @@ async def list_repositories(call: Call) -> Response:
     after = RepositoryName.parse(last).text if last else ""
     names: list[str] = []
     more = False
-    async with aclosing(call.registry.repositories(after)) as found:
+    async with aclosing(_repositories(call, after)) as found:
         async for name in found:
             more = len(names) == limit
             if more:
@@ -56,6 +58,12 @@ async def list_repositories(call: Call) -> Response:
     if more and names:
         _link(call, response, "_catalog", names[-1], limit)
     return response
+
+
+def _repositories(call: Call, after: str) -> AsyncGenerator[str, None]:
+    if call.rights is None:
+        return call.registry.repositories(after)
+    return visible(call.registry, call.rights, call.identity, after)
 
 
 def _number(call: Call) -> int | None:

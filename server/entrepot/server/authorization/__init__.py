@@ -1,0 +1,1 @@
+"""What clients may do: the access policy in force, and tokens that the registry issues."""
