@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict
 
 from entrepot.core.manifest import Descriptor
 
+SECONDS = 5.0
+"""How long an observer may take for an event."""
+
 Action: TypeAlias = Literal["pull", "push", "mount", "delete"]
 
 
@@ -57,12 +60,17 @@ class Event:
 
 
 class Observer(Protocol):
-    """Is told of events, one after another in the order in which they happened here."""
+    """Is told of events; calls begin in the order in which things happened here.
+
+    While one call waits for something, the next may begin: one observer never keeps requests
+    waiting for each other.
+    """
 
     async def observe(self, event: Event) -> None:
         """Take an event. The client waits for it, so keep it and do what is slow elsewhere.
 
-        What it raises is logged and changes nothing for the client.
+        What it raises is logged and changes nothing for the client. After `SECONDS` it is
+        cancelled, and the event is lost to it.
         """
         ...
 

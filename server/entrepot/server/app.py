@@ -26,6 +26,7 @@ from entrepot.server.authorization.checking import check
 from entrepot.server.authorization.opening import open_authorization
 from entrepot.server.call import Limits
 from entrepot.server.health import checking
+from entrepot.server.telling import audience, open_listeners
 from entrepot.server.urls import Urls
 
 CONFIGURATION_PATH = "REGISTRY_CONFIGURATION_PATH"
@@ -57,6 +58,7 @@ def create_app(
     authenticator_of(configuration, plugins)
     check(configuration)
     admitting = chosen_admissions(configuration, plugins)
+    told = audience(configuration, plugins)
     api = Api(_urls(configuration), _limits(configuration), configuration.http.headers)
 
     @asynccontextmanager
@@ -76,6 +78,7 @@ def create_app(
             )
             await enter(checking(configuration, api.registry.driver, api.health))
             api.health.opened()
+            api.listeners = await enter(open_listeners(configuration, told, api.notifications))
             yield
             api.registry = None
 

@@ -19,6 +19,8 @@ from entrepot.server.authorization.paths import Handler
 from entrepot.server.authorization.rights import PolicyRights
 from entrepot.server.call import Call, Limits
 from entrepot.server.health import Health, probed
+from entrepot.server.listeners import Listeners
+from entrepot.server.notifications.counts import Counts
 from entrepot.server.urls import Urls
 
 _LOG = logging.getLogger("entrepot.server")
@@ -39,6 +41,8 @@ class Api:
     registry: Registry | None = None
     health: Health = field(default_factory=Health)
     gate: Gate | None = None
+    notifications: Counts = field(default_factory=Counts)
+    listeners: Listeners | None = None
     rights: PolicyRights | None = None
     paths: Mapping[str, Handler] = field(default_factory=dict[str, Handler])
 
@@ -108,6 +112,7 @@ class Api:
                 found.reference,
                 identity,
                 self.gate is not None,
+                self.listeners,
                 self.rights,
             )
         )

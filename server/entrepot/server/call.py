@@ -16,6 +16,7 @@ from entrepot.core.registry import Registry, Repository
 from entrepot.server.account import Account, account
 from entrepot.server.authorization.rights import PolicyRights
 from entrepot.server.errors import QueryInvalidError
+from entrepot.server.listeners import Listeners
 from entrepot.server.urls import Urls
 
 
@@ -67,6 +68,7 @@ class Call:
     reference: str = ""
     identity: Identity = ANONYMOUS
     is_guarded: bool = False
+    listeners: Listeners | None = None
     rights: PolicyRights | None = None
 
     @cached_property

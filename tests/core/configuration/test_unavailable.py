@@ -19,7 +19,6 @@ ASKED = {
     "http.tls.letsencrypt": "http: {tls: {letsencrypt: {cachefile: /c, email: a@b}}}",
     "http.debug.addr": "http: {debug: {addr: ':5001', prometheus: {enabled: true}}}",
     "log.hooks": "log: {hooks: [{type: mail}]}",
-    "notifications.endpoints": "notifications: {endpoints: [{url: 'http://a'}]}",
     "proxy.remoteurl": "proxy: {remoteurl: 'https://registry-1.docker.io'}",
     "storage.cache.blobdescriptor": "storage: {inmemory: , cache: {blobdescriptor: redis}}",
     "storage.maintenance.uploadpurging": (

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from entrepot.core.configuration.durations import Duration
-from entrepot.core.configuration.model_base import Headers, Plugged, SecretText, Section, Variable
+from entrepot.core.configuration.model_base import (
+    Headers,
+    Plugged,
+    Secret,
+    SecretText,
+    Section,
+    Variable,
+)
 from entrepot.core.configuration.model_http import WebUrl
 
 _SECOND = Duration.parse("1s")
@@ -30,6 +37,19 @@ class Ignore(Section):
     """Actions: `pull`, `push`, `mount`, `delete`."""
 
 
+class Outbox(Section):
+    """Where events wait until their receivers have taken them, across restarts."""
+
+    disabled: bool = False
+    """Keep events in memory only, as Distribution does: those that wait are lost at the end."""
+    path: str = "./entrepot-outbox"
+    """A folder on a local disk, shared by the workers of one registry and by nobody else."""
+    maxevents: int = Field(default=100_000, ge=1)
+    """Most events that wait for one endpoint."""
+    maxbytes: int = Field(default=256 * 1024 * 1024, ge=1024 * 1024)
+    """Most bytes of events that wait for one endpoint."""
+
+
 class Endpoint(Section):
     """One receiver of events."""
 
@@ -39,7 +59,7 @@ class Endpoint(Section):
     """Send it nothing."""
     url: WebUrl = ""
     """Where events are posted."""
-    headers: Headers = Field(default_factory=dict[str, tuple[str, ...]])
+    headers: Annotated[Headers, Secret()] = Field(default_factory=dict[str, tuple[str, ...]])
     """Headers of every request to it."""
     timeout: Duration = _SECOND
     """How long a request may take."""
@@ -51,6 +71,12 @@ class Endpoint(Section):
     """Media types whose events it does not get."""
     ignore: Ignore = Ignore()
     """Events that it does not get."""
+    format: Literal["distribution", "cloudevents"] = "distribution"
+    """Form of a request: Distribution's envelope, or CloudEvents 1.0 as structured JSON."""
+    maxattempts: int = Field(default=0, ge=0)
+    """Times that it may refuse an event until that becomes a dead letter; 0: without end."""
+    maxage: Duration = Duration.parse("0s")
+    """Age at which an event becomes a dead letter; 0: never."""
 
 
 class Notifications(Section):
@@ -60,6 +86,8 @@ class Notifications(Section):
     """What an event contains."""
     endpoints: tuple[Endpoint, ...] = ()
     """The receivers."""
+    outbox: Outbox = Outbox()
+    """Where events wait for the receivers."""
     observers: tuple[Plugged, ...] = ()
     """Plug-ins that are told, too."""
 

@@ -85,12 +85,21 @@ def _named(model: BaseModel) -> Iterator[tuple[str, str, FieldInfo]]:
 
 def _value(key: str, value: Any, field: FieldInfo) -> Any:
     if is_secret(field):
-        return HIDDEN if value else value
+        return _masked(plain(value))
     if isinstance(value, BaseModel):
         return _section(value)
     if is_list(value):
         return [_value(key, one, field) for one in value]
     return str(value) if isinstance(value, Duration) else _hidden(key, plain(value))
+
+
+def _masked(value: Any) -> Any:
+    """A secret's form without what it says."""
+    if is_mapping(value):
+        return {name: _masked(below) for name, below in value.items()}
+    if is_list(value):
+        return [_masked(one) for one in value]
+    return HIDDEN if value else value
 
 
 def _hidden(key: str, value: Any) -> Any:

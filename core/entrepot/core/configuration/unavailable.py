@@ -56,11 +56,6 @@ ROWS = (
         lambda it: any(not hook.disabled for hook in it.log.hooks),
         "set `disabled: true` in each",
     ),
-    Row(
-        "notifications.endpoints",
-        lambda it: any(not endpoint.disabled for endpoint in it.notifications.endpoints),
-        "set `disabled: true` in each",
-    ),
     Row("proxy.remoteurl", lambda it: bool(it.proxy.remoteurl), "remove the section `proxy`"),
     Row(
         "storage.cache.blobdescriptor",

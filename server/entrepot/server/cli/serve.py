@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from entrepot.core.admitting import chosen_admissions
 from entrepot.core.configuration import Configuration, Loaded, driver_options, load
 from entrepot.core.driver import DriverOptions
 from entrepot.core.errors import ConfigurationError
@@ -19,6 +20,7 @@ from entrepot.server.app import CONFIGURATION_PATH
 from entrepot.server.authentication.opening import authenticator_of
 from entrepot.server.authorization.checking import check
 from entrepot.server.cli.reporting import reported, tell
+from entrepot.server.telling import audience
 
 ConfigurationFile = Annotated[
     Path | None,
@@ -40,6 +42,8 @@ def read(config: Path | None, plugins: Plugins) -> tuple[Loaded, DriverOptions]:
     tell("warning", loaded.notes)
     layers(loaded.configuration, plugins)
     authenticator_of(loaded.configuration, plugins)
+    chosen_admissions(loaded.configuration, plugins)
+    audience(loaded.configuration, plugins)
     check(loaded.configuration)
     storage = loaded.configuration.storage
     return loaded, driver_options(storage, plugins.driver(storage.driver).options)

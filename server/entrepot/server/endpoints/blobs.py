@@ -9,7 +9,7 @@ from starlette.responses import Response
 from entrepot.core.blobs import Blob
 from entrepot.core.errors import UnsupportedError
 from entrepot.core.names import Digest
-from entrepot.server import ranges
+from entrepot.server import happening, ranges
 from entrepot.server.call import Call
 from entrepot.server.conditions import matches, still_valid
 from entrepot.server.sending import PartsResponse, StreamResponse
@@ -24,6 +24,7 @@ async def head(call: Call) -> Response:
     blob = await call.repository.blobs.find(digest)
     headers = _headers(digest)
     headers["Content-Length"] = str(blob.size)
+    await happening.blob_pulled(call, blob)
     return Response(headers=headers, media_type=_TYPE)
 
 
@@ -36,12 +37,17 @@ async def get(call: Call) -> Response:
     if blob.content is None:
         url = await call.registry.redirects.find(blob.stored)
         if url is not None:
+            await happening.blob_pulled(call, blob)
             return _redirect(url, digest)
         blob = await call.repository.blobs.load(blob)
     wanted = call.headers.get("range")
     if wanted is not None and still_valid(call.headers.get("if-range"), str(digest)):
-        return _partial(call, blob, headers, wanted)
-    return _whole(call, blob, headers)
+        response = _partial(call, blob, headers, wanted)
+    else:
+        response = _whole(call, blob, headers)
+    if response.status_code != 416:
+        await happening.blob_pulled(call, blob)
+    return response
 
 
 async def delete(call: Call) -> Response:
@@ -49,6 +55,7 @@ async def delete(call: Call) -> Response:
     if not call.registry.rules.delete:
         raise UnsupportedError("deleting is off: the operator can set storage.delete.enabled")
     await call.repository.blobs.delete(digest)
+    await happening.blob_deleted(call, digest)
     return Response(status_code=202)
 
 

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from entrepot.core.errors import ManifestTooLargeError, UnsupportedError
 from entrepot.core.manifest import LIMIT
 from entrepot.core.names import Digest, Tag, parse_reference
-from entrepot.server import body
+from entrepot.server import body, happening
 from entrepot.server.call import Call
 from entrepot.server.conditions import matches
 from entrepot.server.errors import QueryInvalidError, TooManyTagsError
@@ -15,11 +15,13 @@ from entrepot.server.errors import QueryInvalidError, TooManyTagsError
 
 async def get(call: Call) -> Response:
     """The stored bytes under their own media type, whatever the client says it accepts."""
-    found = await call.repository.manifests.get(parse_reference(call.reference))
+    reference = parse_reference(call.reference)
+    found = await call.repository.manifests.get(reference)
     digest = str(found.digest)
     headers = {"Docker-Content-Digest": digest, "Etag": f'"{digest}"'}
     if matches(call.headers.get("if-none-match"), digest):
         return Response(status_code=304, headers=headers)
+    await happening.manifest_pulled(call, found, reference)
     headers["Content-Type"] = found.media_type
     headers["Content-Length"] = str(len(found.content))
     return Response(b"" if call.method == "HEAD" else found.content, headers=headers)
@@ -34,7 +36,9 @@ async def put(call: Call) -> Response:
         raise ManifestTooLargeError(f"the manifest is larger than {LIMIT} bytes")
     content = await body.whole(call.receive, call.limits.idle, LIMIT)
     media_type = call.headers.get("content-type", "").split(";", 1)[0].strip() or None
-    stored = await call.repository.manifests.put(reference, content, media_type, tags)
+    user = call.account.user
+    stored = await call.repository.manifests.put(reference, content, media_type, tags, user)
+    await happening.manifest_pushed(call, stored, reference, tags)
     response = Response(status_code=201)
     response.headers["Location"] = call.locate(f"{call.name}/manifests/{stored.digest}")
     response.headers["Docker-Content-Digest"] = str(stored.digest)
@@ -51,9 +55,11 @@ async def delete(call: Call) -> Response:
     if not call.registry.rules.delete:
         raise UnsupportedError("deleting is off: the operator can set storage.delete.enabled")
     if isinstance(reference, Digest):
-        await call.repository.manifests.delete(reference)
+        untagged = await call.repository.manifests.delete(reference)
+        await happening.manifest_deleted(call, reference, untagged)
     else:
         await call.repository.tags.delete(reference)
+        await happening.tag_deleted(call, reference)
     return Response(status_code=202)
 
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from entrepot.core.errors import DigestInvalidError, RangeInvalidError, SizeInvalidError
 from entrepot.core.names import ALGORITHMS, Digest, RepositoryName, UploadId
 from entrepot.core.uploads import UploadSession
-from entrepot.server import body, errors
+from entrepot.server import body, errors, happening
 from entrepot.server.call import Call
 
 _CONTENT_RANGE = re.compile(r"(?:bytes[ =])?\s*(\d{1,18})-(\d{1,18})(?:/(?:\d+|\*))?", re.ASCII)
@@ -25,11 +25,14 @@ async def start(call: Call) -> Response:
         wanted = Digest.parse(mount)
         source = call.parameter("from")
         origin = RepositoryName.parse(source) if source else _anywhere(call)
-        if await call.repository.blobs.mount(wanted, origin):
+        mounted = await call.repository.blobs.mount(wanted, origin)
+        if mounted is not None:
+            await happening.blob_mounted(call, mounted, origin)
             return _created(call, wanted)
     elif digest is not None:
         wanted = Digest.parse(digest)
-        await call.repository.blobs.put(wanted, _body(call))
+        size = await call.repository.blobs.put(wanted, _body(call))
+        await happening.blob_pushed(call, wanted, size)
         return _created(call, wanted)
     session = await call.repository.uploads.start(_algorithm(call))
     return _progress(call, session, 0, 202)
@@ -70,9 +73,10 @@ async def put(call: Call) -> Response:
             chunks = body.exactly(chunks, span[1] - span[0])
     offset = span[0] if span else _state(call)
     try:
-        await session.commit(digest, chunks, offset if chunks is not None else None)
+        size = await session.commit(digest, chunks, offset if chunks is not None else None)
     except RangeInvalidError as error:
         return _refused(call, session, error)
+    await happening.blob_pushed(call, digest, size)
     return _created(call, digest)
 
 

@@ -1,0 +1,168 @@
+"""Delivers the letters of one endpoint: in order, one at a time, again until they are taken."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
+from entrepot.server.notifications.counts import EndpointCounts
+from entrepot.server.notifications.keeping import Keeper
+from entrepot.server.notifications.letters import Letter
+from entrepot.server.notifications.lock import Lock
+from entrepot.server.notifications.outbox import Outbox
+from entrepot.server.notifications.posting import Mailbox, Outcome
+from entrepot.server.notifications.seldom import Seldom
+
+_LOG = logging.getLogger("entrepot.server.notifications")
+_BATCH = 64  # letters looked at together; as many may come twice after a crash
+_LOOK_SECONDS = 1.0  # between looks for what other processes wrote
+_LOCK_SECONDS = 2.0  # between looks whether the process that sends is gone
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """When a receiver is left alone, and when a letter is given up. Times are seconds.
+
+    After `threshold` failures in a row, `backoff` passes before each further try. A letter is
+    given up after `refusals` answers that refuse it, or at `age`; 0: never.
+    """
+
+    threshold: int = 10
+    backoff: float = 1.0
+    refusals: int = 0
+    age: float = 0.0
+
+
+class Sender:
+    """One endpoint's. Of all processes that share an outbox, the holder of the lock sends."""
+
+    def __init__(
+        self,
+        name: str,
+        mailbox: Mailbox,
+        patience: Patience,
+        lock: Lock,
+        outbox: Outbox,
+        keeper: Keeper,
+        counts: EndpointCounts,
+    ) -> None:
+        self.name = name
+        self._mailbox = mailbox
+        self._patience = patience
+        self._lock = lock
+        self._outbox = outbox
+        self._keeper = keeper
+        self._counts = counts
+        self._wake = asyncio.Event()
+        self._seldom = Seldom()
+        self._failures = 0  # in a row
+        self._ending = asyncio.Event()
+
+    def wake(self) -> None:
+        """There is something new."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send until cancelled, or after `end` until nothing is left or something fails."""
+        try:
+            async with self._mailbox:
+                while not (await self._turn() and self._ending.is_set()):
+                    pass
+        finally:
+            self._lock.give_back()
+
+    def end(self) -> None:
+        """Go on for as long as letters are taken."""
+        self._ending.set()
+        self._wake.set()
+
+    async def _turn(self) -> bool:
+        """Send what there is, then wait for more; whether nothing can be done for now."""
+        try:
+            if not self._lock.take():
+                await self._pause(_LOCK_SECONDS)
+                return True
+            letters = await self._keeper.ask(self._outbox.first, self.name, _BATCH)
+            if letters:
+                return not await self._deliver(letters)
+        except (sqlite3.Error, OSError) as error:
+            self._seldom.tell(_LOG, "read", "outbox: cannot be read: %s", error)
+        await self._pause(_LOOK_SECONDS)
+        return True
+
+    async def _pause(self, seconds: float) -> None:
+        if not self._ending.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._wake.wait()
+            self._wake.clear()
+
+    async def _deliver(self, letters: list[Letter]) -> bool:
+        """Deliver letters in order, up to the first that fails; whether all went."""
+        gone: list[int] = []
+        try:
+            for letter in letters:
+                outcome = await self._mailbox.post(letter.content_type, letter.body)
+                self._count(outcome)
+                if not outcome.is_delivered:
+                    await self._settle(gone)
+                    gone = []
+                    await self._failed(letter, outcome)
+                    return False
+                gone.append(letter.number)
+            return True
+        finally:
+            await self._settle(gone)
+
+    async def _settle(self, gone: list[int]) -> None:
+        if gone:
+            room = await self._keeper.ask(self._outbox.settle, self.name, gone)
+            self._keeper.note(self.name, room)
+
+    async def _failed(self, letter: Letter, outcome: Outcome) -> None:
+        """Give the letter up, or leave the receiver alone for a while."""
+        refusals = letter.refusals + (1 if outcome.status else 0)
+        patience = self._patience
+        reason = self._given_up(letter, refusals)
+        told = "endpoint %s does not take events: %s; the oldest is from %s"
+        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(letter.moment))
+        self._seldom.tell(_LOG, "failure", told, self.name, outcome.reason, since)
+        if reason:
+            until = time.time() - patience.age if patience.age else None
+            why = f"{reason}; at last {outcome.reason}"
+            room = await self._keeper.ask(self._outbox.bury, letter, until, why)
+            self._keeper.note(self.name, room)
+        elif patience.refusals and refusals != letter.refusals:
+            await self._keeper.ask(self._outbox.settle, self.name, (), [(letter.number, refusals)])
+        if self._failures >= patience.threshold:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(patience.backoff):
+                    await self._ending.wait()
+
+    def _given_up(self, letter: Letter, refusals: int) -> str:
+        patience = self._patience
+        if patience.refusals and refusals >= patience.refusals:
+            return f"refused {refusals} times"
+        if patience.age and time.time() - letter.moment >= patience.age:
+            return f"older than {patience.age:g} s"
+        return ""
+
+    def _count(self, outcome: Outcome) -> None:
+        counts = self._counts
+        if outcome.status:
+            counts.statuses[outcome.label] += 1
+        if outcome.is_delivered:
+            counts.successes += 1
+            if self._failures:
+                self._seldom.forget("failure")
+            self._failures = 0
+            return
+        self._failures += 1
+        if outcome.status:
+            counts.failures += 1
+        else:
+            counts.errors += 1
