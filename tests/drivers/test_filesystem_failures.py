@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from tests.drivers.watching import FailingCalls, cold, files_below, open_files
 
-from entrepot.core import Driver, FullError, UnavailableError
+from entrepot.core import Driver, FullError, NotFoundError, UnavailableError
+from entrepot.core.streams import drain
 from entrepot.core.testing.material import Broken, breaking, content, get, put
 
 pytestmark = pytest.mark.anyio
@@ -213,3 +214,17 @@ async def test_copy_where_the_system_cannot(
     await driver.copy("a", "b")
 
     assert await get(driver, "b") == content(3 * MIB + 1)
+
+
+async def test_without_the_root_folder_nothing_is_said_to_be_missing(
+    driver: Driver, root: Path
+) -> None:
+    gone = root.with_name("gone")
+    os.rename(root, gone)
+    for asking in (driver.stat("a"), drain(driver.read("a", 0, 10)), drain(driver.read("a"))):
+        with pytest.raises(UnavailableError, match="the root folder is gone"):
+            await asking
+
+    os.rename(gone, root)
+    with pytest.raises(NotFoundError):
+        await driver.stat("a")

@@ -66,7 +66,7 @@ class FilesystemDriver(Driver):
     async def stat(self, key: str) -> Entry:
         path = self._path(key)
         with translating(key, path):
-            status = await self._threads.quick(None, os.stat, path)
+            status = await self._threads.quick(None, self._files.status, path)
         if not stat.S_ISREG(status.st_mode):
             raise NotFoundError(key)
         return Entry(key, status.st_size, status.st_mtime)
@@ -166,12 +166,19 @@ class FilesystemDriver(Driver):
 
     async def _open(self, key: str, path: str, start: int, stop: int | None) -> _Opened:
         try:
-            return await self._threads.quick(_Opened.close, _open, path, start, stop)
+            return await self._threads.quick(_Opened.close, self._open_file, path, start, stop)
         except OSError as error:
             if error.errno != errno.ESTALE:
                 raise translated(error, key, path) from error
         with translating(key, path):  # on NFS: replaced since its name was looked up
-            return await self._threads.quick(_Opened.close, _open, path, start, stop)
+            return await self._threads.quick(_Opened.close, self._open_file, path, start, stop)
+
+    def _open_file(self, path: str, start: int, stop: int | None) -> _Opened:
+        try:
+            return _open(path, start, stop)
+        except FileNotFoundError:
+            self._files.check_root()
+            raise
 
     async def _end_read(self, descriptor: int, reading: Call[bytes] | None) -> None:
         try:

@@ -52,6 +52,18 @@ class Files:
     def path(self, key: str) -> str:
         return self._inside + key
 
+    def status(self, path: str) -> os.stat_result:
+        try:
+            return os.stat(path)
+        except FileNotFoundError:
+            self.check_root()
+            raise
+
+    def check_root(self) -> None:
+        """Raises OSError: if the root folder is gone, so that a missing file says nothing."""
+        if not os.path.isdir(self.root):
+            raise OSError(errno.EIO, "the root folder is gone")
+
     def begin(self, path: str) -> NewFile:
         temporary = f"{path}.{uuid.uuid4()}.tmp"
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
