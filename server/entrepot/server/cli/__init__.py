@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from entrepot.server.cli import auth, configuration, drivers, plugins, serve
+from entrepot.server.cli import auth, configuration, drivers, notifications, plugins, serve
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,6 +20,7 @@ app.command()(serve.serve)
 app.add_typer(configuration.app, name="config")
 app.add_typer(auth.app, name="auth")
 app.add_typer(drivers.app, name="drivers")
+app.add_typer(notifications.app, name="notifications")
 app.add_typer(plugins.app, name="plugins")
 
 

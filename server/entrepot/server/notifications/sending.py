@@ -19,8 +19,7 @@ from entrepot.server.notifications.seldom import Seldom
 
 _LOG = logging.getLogger("entrepot.server.notifications")
 _BATCH = 64  # letters looked at together; as many may come twice after a crash
-_LOOK_SECONDS = 1.0  # between looks for what other processes wrote
-_LOCK_SECONDS = 2.0  # between looks whether the process that sends is gone
+_LOOK_SECONDS = 1.0  # between looks for what other processes wrote, and whether they are gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +82,11 @@ class Sender:
     async def _turn(self) -> bool:
         """Send what there is, then wait for more; whether nothing can be done for now."""
         try:
-            if not self._lock.take():
-                await self._pause(_LOCK_SECONDS)
-                return True
-            letters = await self._keeper.ask(self._outbox.first, self.name, _BATCH)
-            if letters:
-                return not await self._deliver(letters)
+            if self._lock.take():
+                letters = await self._keeper.ask(self._outbox.first, self.name, _BATCH)
+                if letters:
+                    return not await self._deliver(letters)
+            self._keeper.note(self.name, await self._keeper.ask(self._outbox.room, self.name))
         except (sqlite3.Error, OSError) as error:
             self._seldom.tell(_LOG, "read", "outbox: cannot be read: %s", error)
         await self._pause(_LOOK_SECONDS)
