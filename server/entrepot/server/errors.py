@@ -15,6 +15,7 @@ from entrepot.core import errors as core
 from entrepot.core.errors import ProtocolError, RegistryError, StorageError
 
 _LOG = logging.getLogger("entrepot.server")
+_RECOVERY = "10"  # seconds; the usual interval of health checks
 _UNFIT = re.compile(r"[^ -~\x80-\xff]")  # what a header cannot hold
 
 
@@ -32,6 +33,17 @@ class MethodError(ProtocolError):
     def __init__(self, method: str, allowed: tuple[str, ...]) -> None:
         super().__init__(f"method {method[:20]} is not supported here: {', '.join(allowed)}")
         self.allowed = allowed
+
+
+class UnhealthyError(ProtocolError):
+    """A health check fails. Source: the text is Distribution's, as people know it."""
+
+    code = "UNAVAILABLE"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "service unavailable", detail="health check failed: please see /debug/health"
+        )
 
 
 class BodyTimeoutError(ProtocolError):
@@ -76,6 +88,7 @@ _STATUS: dict[type[RegistryError], int] = {
     BodyTimeoutError: 408,
     QueryInvalidError: 400,
     TooManyTagsError: 414,
+    UnhealthyError: 503,
 }
 
 
@@ -105,6 +118,8 @@ def _protocol(error: ProtocolError) -> Response:
     response = _response(_status(error), document(error.code, error.message, error.detail))
     if isinstance(error, MethodError):
         response.headers["Allow"] = ", ".join(error.allowed)
+    if isinstance(error, UnhealthyError):
+        response.headers["Retry-After"] = _RECOVERY
     if isinstance(error, access.BusyError | access.AuthenticationUnavailableError):
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     return response

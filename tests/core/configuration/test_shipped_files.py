@@ -12,22 +12,19 @@ from entrepot.core.errors import ConfigurationError
 SHIPPED = Path(__file__).parent / "shipped"
 
 MISSING = {
-    "image-2": ["health.storagedriver"],
-    "image-3": ["http.debug.addr", "health.storagedriver"],
-    "development": ["http.debug.addr", "health.storagedriver"],
+    "image-3": ["http.debug.addr"],
+    "development": ["http.debug.addr"],
     "cache-2": [
         "http.debug.addr",
         "proxy.remoteurl",
         "storage.cache.blobdescriptor",
-        "health.storagedriver",
     ],
     "cache-3": [
         "http.debug.addr",
         "proxy.remoteurl",
         "storage.cache.blobdescriptor",
-        "health.storagedriver",
     ],
-    "example": ["auth", "health.storagedriver"],
+    "example": ["auth"],
     "s3": ["http.debug.addr"],
     "everything-2": [
         "auth",
@@ -38,10 +35,6 @@ MISSING = {
         "proxy.remoteurl",
         "storage.cache.blobdescriptor",
         "storage.maintenance.uploadpurging",
-        "health.storagedriver",
-        "health.file",
-        "health.http",
-        "health.tcp",
         "middleware.registry",
         "middleware.repository",
     ],
@@ -78,7 +71,6 @@ def test_shipped_file_says_only_what_is_not_there_yet(name: str) -> None:
 @pytest.mark.parametrize("name", ["image-2", "image-3"])
 def test_image_file_without_what_is_not_there_yet(name: str) -> None:
     environ = {
-        "REGISTRY_HEALTH_STORAGEDRIVER_ENABLED": "false",
         "REGISTRY_HTTP_DEBUG_ADDR": "",
         "REGISTRY_HTTP_DEBUG_PROMETHEUS_ENABLED": "false",
     }

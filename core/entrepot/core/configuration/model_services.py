@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from entrepot.core.configuration.addresses import Address
 from entrepot.core.configuration.durations import Duration
 from entrepot.core.configuration.model_base import (
     Headers,
@@ -199,48 +200,55 @@ class StorageCheck(Section):
     interval: Duration = _TEN_SECONDS
     """Time between two looks."""
     threshold: int = Field(default=0, ge=0)
-    """Failures in a row that make the registry unhealthy."""
+    """Failures in a row that make the registry unhealthy; 0 is 1."""
+    timeout: Duration = _TEN_SECONDS
+    """How long a look may take; 0 is 10s."""
 
 
 class FileCheck(Section):
     """A file that makes the registry unhealthy while it exists."""
 
-    file: str = ""
+    file: str = Field(min_length=1)
     """Its path."""
     interval: Duration = _TEN_SECONDS
     """Time between two looks."""
     threshold: int = Field(default=0, ge=0)
-    """Not used, by Distribution neither."""
+    """Looks in a row that must find it; 0 is 1."""
 
 
 class HttpCheck(Section):
     """A URL that must answer."""
 
-    uri: WebUrl = ""
+    uri: Annotated[WebUrl, Field(min_length=1)]
     """The URL."""
-    headers: Headers = Field(default_factory=dict[str, tuple[str, ...]])
+    headers: Annotated[Headers, Secret()] = Field(default_factory=dict[str, tuple[str, ...]])
     """Headers of the request."""
-    timeout: Duration | None = None
-    """How long the answer may take."""
+    timeout: Duration = _TEN_SECONDS
+    """How long the answer may take; 0 is 10s."""
     interval: Duration = _TEN_SECONDS
     """Time between two requests."""
     statuscode: int = 200
     """The status that it must answer with."""
     threshold: int = Field(default=0, ge=0)
-    """Failures in a row that make the registry unhealthy."""
+    """Failures in a row that make the registry unhealthy; 0 is 1."""
 
 
 class TcpCheck(Section):
     """An address that must take connections."""
 
-    addr: str = ""
+    addr: str
     """Host and port."""
-    timeout: Duration | None = None
-    """How long connecting may take."""
+    timeout: Duration = _TEN_SECONDS
+    """How long connecting may take; 0 is 10s."""
     interval: Duration = _TEN_SECONDS
     """Time between two connections."""
     threshold: int = Field(default=0, ge=0)
-    """Failures in a row that make the registry unhealthy."""
+    """Failures in a row that make the registry unhealthy; 0 is 1."""
+
+    @field_validator("addr")
+    @classmethod
+    def _address(cls, text: str) -> str:
+        return str(Address.parse(text))
 
 
 class Health(Section):
