@@ -83,7 +83,10 @@ class Tokens:
         if len(token) > LONGEST:
             raise InvalidTokenError(f"longer than {LONGEST} bytes")
         signed = Signed.parse(token)
-        header = jwt.get_unverified_header(token)
+        try:
+            header = jwt.get_unverified_header(token)
+        except (jwt.PyJWTError, ValueError, RecursionError):
+            raise InvalidTokenError("its header is malformed") from None
         if header.keys() != {"typ", "alg", "kid"} or header["typ"] != kind:
             raise InvalidTokenError("of another kind")
         signed.verify(self.keys.trusted, frozenset({ALGORITHM}), moment)
