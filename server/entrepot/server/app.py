@@ -79,8 +79,6 @@ def create_app(
             await enter(checking(configuration, api.registry.driver, api.health))
             api.health.opened()
             api.listeners = await enter(open_listeners(configuration, told, api.notifications))
-            await enter(checking(configuration, api.registry.driver, api.health))
-            api.health.opened()
             yield
             api.registry = None
 
