@@ -16,8 +16,8 @@ def use_one_thread() -> None:
     """Let obstore have one thread in this process, unless the environment says how many.
 
     By default there is one for each processor, and every answer wakes one that then finds
-    nothing to do: a fifth to two fifths of what a small request costs, on two processors. Without effect if somebody else in the
-    process used obstore before.
+    nothing to do: a fifth to two fifths of what a small request costs, on two processors.
+    Without effect if somebody else in the process used obstore before.
     """
     if _VARIABLE in os.environ:
         return
