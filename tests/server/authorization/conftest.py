@@ -76,7 +76,7 @@ def service(start: Start, users: Path, key: Path) -> TestClient:
 
 def ask(client: TestClient, user: tuple[str, str] | None, *scopes: str, **more: str) -> Any:
     """The answer to a GET for a token."""
-    query = [("service", "entrepot"), *(("scope", one) for one in scopes), *more.items()]
+    query: Any = [("service", "entrepot"), *(("scope", one) for one in scopes), *more.items()]
     return client.get("/auth/token", params=query, auth=user)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -33,11 +32,15 @@ class Presenting:
 
 
 @pytest.fixture
-def present(start: Start) -> Generator[Any, None, None]:
+def present(start: Start) -> Any:
     """A client with a certificate, or without."""
 
     def client(certificate: ClientCertificate | None, **sections: Any) -> TestClient:
-        given = {"auth": {"certificate": {}}, "access": {"rules": RULES}, "http": HTTP} | sections
+        given: dict[str, Any] = {
+            "auth": {"certificate": {}},
+            "access": {"rules": RULES},
+            "http": HTTP,
+        } | sections
         started = start(**given)
         presenting = Presenting(started.app)
         presenting.certificate = certificate

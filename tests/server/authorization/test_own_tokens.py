@@ -114,7 +114,8 @@ def with_header(header: dict[str, Any]) -> Callable[[Path], str]:
 
     def made(path: Path) -> str:
         own = tokens(path)
-        claims = {"iss": "entrepot", "aud": "entrepot", "sub": "alice", "exp": time.time() + 99}
+        claims: dict[str, Any] = {"iss": "entrepot", "aud": "entrepot", "sub": "alice"}
+        claims["exp"] = time.time() + 99
         claims["access"] = [{"type": "repository", "name": "team/app", "actions": ["*"]}]
         return jwt.encode(claims, own.keys.private, "ES256", {"kid": own.keys.kid} | header)
 
@@ -147,7 +148,7 @@ def by_the_public_key_as_a_secret(path: Path) -> str:
 
 def unsigned(path: Path) -> str:
     claims = {"iss": "entrepot", "aud": "entrepot", "sub": "alice", "exp": time.time() + 99}
-    return jwt.encode(claims, None, "none", {"kid": tokens(path).keys.kid})
+    return jwt.encode(claims, "", "none", {"kid": tokens(path).keys.kid})
 
 
 def altered(path: Path) -> str:
@@ -214,23 +215,35 @@ def test_what_is_no_refresh_token_refreshes_nothing(
     assert service.post("/auth/token", data=form).status_code == 401
 
 
-@pytest.mark.parametrize(
-    "made",
-    [
-        lambda path: tokens(path).access(Identity("alice"), OWN, time.time()),
-        lambda path: tokens(path).refresh("alice", "seal", time.time()),
-        lambda path: tokens(path).refresh("nobody", "", time.time()),
-        lambda path: tokens(path).refresh("", "", time.time()),
-        lambda path: tokens(path, service="other").refresh("alice", "seal", time.time()),
-        lambda path: tokens(path).refresh("alice", "seal", time.time() - 661),
-    ],
-)
+UNSEALED: dict[str, Callable[[Path], str]] = {
+    "access": lambda path: tokens(path).access(Identity("alice"), OWN, time.time()),
+    "another seal": lambda path: tokens(path).refresh("alice", "seal", time.time()),
+    "nobody's seal": lambda path: tokens(path).refresh("nobody", "", time.time()),
+    "of nobody": lambda path: tokens(path).refresh("", "", time.time()),
+}
+
+
+@pytest.mark.parametrize("made", UNSEALED)
 def test_token_refreshes_only_with_the_seal_of_the_password(
-    service: TestClient, key: Path, made: Callable[[Path], str]
+    service: TestClient, key: Path, made: str
 ) -> None:
-    form = {"grant_type": "refresh_token", "refresh_token": made(key)}
+    form = {"grant_type": "refresh_token", "refresh_token": UNSEALED[made](key)}
 
     assert service.post("/auth/token", data=form).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("kind", "age", "status"), [("other", 0, 401), ("entrepot", 661, 401), ("entrepot", 650, 200)]
+)
+def test_refresh_token_is_of_one_service_and_ends(
+    service: TestClient, key: Path, kind: str, age: int, status: int
+) -> None:
+    with_password = ask(service, ALICE, offline_token="true").json()["refresh_token"]
+    seal = jwt.decode(with_password, options={"verify_signature": False})["seal"]
+    refresh = tokens(key, service=kind).refresh("alice", seal, time.time() - age)
+    form = {"grant_type": "refresh_token", "refresh_token": refresh}
+
+    assert service.post("/auth/token", data=form).status_code == status
 
 
 def test_second_key_verifies_what_it_signed(
