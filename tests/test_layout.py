@@ -46,7 +46,6 @@ ROOMS = {
         "redis",
         "rich",
         "starlette",
-        "structlog",
         "typer",
         "uvloop",
         "yaml",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import json
 import os
 import re
 import signal
@@ -39,7 +41,7 @@ def _until_listening(process: subprocess.Popen[str]) -> str:
     stream: IO[str] | None = process.stderr
     assert stream is not None
     said = ""
-    while "or: skopeo" not in said:
+    while "listening on" not in said:
         line = stream.readline()
         assert line, f"ended with {process.wait(SECONDS)}: {said}"
         said += line
@@ -166,14 +168,14 @@ def test_http2_without_tls(start: Start) -> None:
 def test_access_log_is_in_the_combined_format(start: Start) -> None:
     served = start(STORAGE="inmemory")
     headers = {"User-Agent": 'x" 200 0 "\ty'}
-    httpx2.get(f"http://{served.address}/v2/?a=%0Ab", headers=headers)
+    httpx2.get(f"http://{served.address}/v2/?a=%0Ab&_state=hush", headers=headers)
     served.stop()
 
     assert served.process.stdout is not None
     lines = [line for line in served.process.stdout if "GET /v2/" in line]
     pattern = (
-        r'127\.0\.0\.1 - - \[\d\d/\w+/\d{4}:[\d:]{8} \+0000\] "GET /v2/\?a=%0Ab HTTP/1\.1" 200 2 '
-        r'"" "x\\" 200 0 \\"\\ty"\n'
+        r"127\.0\.0\.1 - - \[\d\d/\w+/\d{4}:[\d:]{8} \+0000\] "
+        r'"GET /v2/\?a=%0Ab&_state=\*{6} HTTP/1\.1" 200 2 "" "x\\" 200 0 \\"\\ty"\n'
     )
     assert len(lines) == 1
     assert re.fullmatch(pattern, lines[0])
@@ -181,12 +183,7 @@ def test_access_log_is_in_the_combined_format(start: Start) -> None:
 
 @pytest.mark.parametrize("form", ["json", "logstash", "text"])
 def test_log_forms(start: Start, form: str, tmp_path: Path) -> None:
-    served = start(
-        LOG_FORMATTER=form,
-        LOG_FIELDS="{service: hub}",
-        LOG_REPORTCALLER="true",
-        HTTP_DRAINTIMEOUT="10s",
-    )
+    served = start(LOG_FORMATTER=form, LOG_FIELDS="{service: hub}", LOG_REPORTCALLER="true")
     link = tmp_path / "registry-data/docker/registry/v2/repositories/a/_manifests/tags/x/current"
     link.mkdir(parents=True)
     (link / "link").touch()
@@ -195,18 +192,40 @@ def test_log_forms(start: Start, form: str, tmp_path: Path) -> None:
     served.stop()
 
     assert served.process.stderr is not None
-    [line] = [line for line in served.process.stderr if "damaged link" in line]
-    for part in {
-        "json": [
-            '"func": "read_link"',
-            '"level": "warning"',
-            '"service": "hub"',
-            '"msg": "damaged link',
-        ],
-        "logstash": ['"@version": "1"', '"@timestamp": "', '"message": "damaged link'],
-        "text": ["time=", "func=read_link", "level=warning", "service=hub", 'msg="damaged link'],
-    }[form]:
-        assert part in line
+    said = [*served.said.splitlines(), *served.process.stderr]
+    if form == "text":
+        assert any("first push" in line for line in said)  # words for people
+        [line] = [line for line in said if "damaged link" in line]
+        for part in ("time=", "func=read_link", "level=warning", "service=hub", "http.request.id="):
+            assert part in line
+        return
+    lines = [json.loads(line) for line in said]
+    message = {"json": "msg", "logstash": "message"}[form]
+    told = [line[message].partition(":")[0] for line in lines]
+    assert told[0] == f"listening on {served.address.partition(':')[0]}"
+    [damaged] = [line for line in lines if line[message].startswith("damaged link")]
+    assert damaged["func"] == "read_link"
+    answered = lines[told.index("response completed with error")]
+    assert damaged["http.request.id"] == answered["http.request.id"]
+    assert answered["level"] == "info"
+    assert {line["service"] for line in lines} == {"hub"}
+    assert len({line["instance.id"] for line in lines}) == 1
+
+
+def test_reader_of_the_access_log_who_stopped_stops_nobody(start: Start) -> None:
+    served = start(STORAGE="inmemory", LOG_ACCESSLOG_FORMATTER="json")
+    stdout = served.process.stdout
+    assert stdout is not None
+    fcntl.fcntl(stdout, fcntl.F_SETPIPE_SZ, 4096)
+
+    with httpx2.Client(headers={"User-Agent": "x" * 4000}, timeout=SECONDS) as client:
+        for _ in range(50):
+            assert client.get(f"http://{served.address}/v2/").status_code == 200
+    served.process.send_signal(signal.SIGTERM)
+    lines = [json.loads(line) for line in stdout]
+
+    assert len([line for line in lines if line["http.request.uri"] == "/v2/"]) == 50
+    assert served.process.wait(SECONDS) == 0
 
 
 def test_fixture_for_other_projects(entrepot_registry: RunningRegistry) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import Any
 from uuid import uuid4
 
 from starlette.types import Scope
@@ -17,7 +19,9 @@ class Account:
 
     `kind` is the route's, as logs and metrics call it; `name` and `reference` stand in its path
     and are unparsed. `user` is the authenticated client's name. `error` is the specification's
-    code of a refusal, `message` what the client is told with it.
+    code of a refusal, `message` and `detail` what the client is told with it, or for an error of
+    ours what only the log may say. `status`, `written` (bytes of the body that were handed to the
+    server) and `content_type` are the answer's; `broken` says that it ended before its end.
     """
 
     id: str = field(default_factory=lambda: str(uuid4()))
@@ -28,6 +32,14 @@ class Account:
     user: str = ""
     error: str = ""
     message: str = ""
+    detail: Any = None
+    status: int = 0
+    written: int = 0
+    content_type: str = ""
+    broken: bool = False
+
+
+_CURRENT: ContextVar[Account | None] = ContextVar("entrepot.account", default=None)
 
 
 def account(scope: Scope) -> Account:
@@ -36,3 +48,13 @@ def account(scope: Scope) -> Account:
     if found is None:
         found = scope[_KEY] = Account()
     return found
+
+
+def make_current(seen: Account) -> None:
+    """Let what is logged from here on in this request's context name the request."""
+    _CURRENT.set(seen)
+
+
+def current_account() -> Account | None:
+    """The account of the request that is being handled here; None outside of any."""
+    return _CURRENT.get()

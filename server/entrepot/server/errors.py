@@ -13,6 +13,7 @@ from starlette.responses import Response
 from entrepot.core import access
 from entrepot.core import errors as core
 from entrepot.core.errors import ProtocolError, RegistryError, StorageError
+from entrepot.server.account import Account
 
 _LOG = logging.getLogger("entrepot.server")
 _RECOVERY = "10"  # seconds; the usual interval of health checks
@@ -100,6 +101,16 @@ def document(code: str, message: str, detail: Any = None) -> bytes:
     return json.dumps({"errors": [error]}).encode() + b"\n"
 
 
+def note(seen: Account, error: Exception) -> None:
+    """Keep for the logs what is wrong; of our own errors, what no client is told."""
+    if isinstance(error, ProtocolError):
+        seen.error, seen.message, seen.detail = error.code, error.message, error.detail
+    elif isinstance(error, StorageError):
+        seen.error, seen.message, seen.detail = "UNAVAILABLE", "storage", str(error)
+    else:
+        seen.error, seen.message, seen.detail = "UNKNOWN", "unexpected error", type(error).__name__
+
+
 def answer(error: Exception) -> Response:
     """What a client is told of an error; what only an operator may know is logged instead."""
     if isinstance(error, core.ManifestBlobUnknownError):
@@ -151,7 +162,7 @@ def _storage(error: StorageError) -> Response:
     """The store's troubles: logged in full, told in words that hold no key or path."""
     if isinstance(error, core.KeyInvalidError):
         return _response(400, document("NAME_INVALID", "the storage cannot hold such a name"))
-    _LOG.error("storage: %s", error)
+    _LOG.error("storage: %s", error, exc_info=error if _LOG.isEnabledFor(logging.DEBUG) else None)
     if isinstance(error, core.FullError):
         return _response(507, document("UNAVAILABLE", "the registry's storage is full"))
     if isinstance(error, core.AccessError):

@@ -24,7 +24,7 @@ from entrepot.server import alone
 from entrepot.server.app import CONFIGURATION_PATH, create_app
 from entrepot.server.body import CHUNK
 from entrepot.server.listening import free_address, free_path, when_answering
-from entrepot.server.logs import AccessLog, set_up_logging
+from entrepot.server.logs import logged, set_up_logging
 from entrepot.server.memory import keep_freed_pieces
 
 _LOG = logging.getLogger("entrepot.server")
@@ -49,12 +49,17 @@ def serve(
     set_up_logging(configuration)
     keep_freed_pieces()
     where = _where(configuration)
-    Thread(target=when_answering, args=(where, ready), daemon=True).start()
+
+    def listening() -> None:
+        ready()
+        _LOG.info("listening on %s", _shown(where, configuration))
+
+    Thread(target=when_answering, args=(where, listening), daemon=True).start()
     settings = where | _settings(configuration)
     if configuration.http.workers == 1:
         app = create_app(configuration, plugins)
         drain = configuration.http.draintimeout.seconds
-        alone.serve(app, _logged(app, configuration), settings, drain)
+        alone.serve(app, logged(app, configuration), settings, drain)
     else:
         if path is not None:
             os.environ[CONFIGURATION_PATH] = str(path)
@@ -68,7 +73,7 @@ def worker() -> ASGIApp:
     configuration = load(path, os.environ, plugins.models).configuration
     set_up_logging(configuration)
     keep_freed_pieces()
-    return brief_lifespan(_logged(create_app(configuration, plugins), configuration))
+    return brief_lifespan(logged(create_app(configuration, plugins), configuration))
 
 
 def brief_lifespan(app: ASGIApp) -> ASGIApp:
@@ -109,10 +114,6 @@ def _serve_workers(configuration: Configuration, settings: dict[str, Any]) -> No
         raise SystemExit(1) from error
 
 
-def _logged(app: ASGIApp, configuration: Configuration) -> ASGIApp:
-    return app if configuration.log.accesslog.disabled else AccessLog(app)
-
-
 def _settings(configuration: Configuration) -> dict[str, Any]:
     return {
         "http": HTTPModes.auto if configuration.http.h2c.enabled else HTTPModes.http1,
@@ -125,6 +126,15 @@ def _settings(configuration: Configuration) -> dict[str, Any]:
         "log_dictconfig": _LOGS,
         "log_access": False,
     }
+
+
+def _shown(where: dict[str, Any], configuration: Configuration) -> str:
+    """Where, in the words of Distribution's message."""
+    if "uds" in where:
+        return str(where["uds"])
+    host, port = where["address"], where["port"]
+    tls = ", tls" if configuration.http.tls.certificate else ""
+    return f"[{host}]:{port}{tls}" if ":" in host else f"{host}:{port}{tls}"
 
 
 def _where(configuration: Configuration) -> dict[str, Any]:

@@ -14,6 +14,8 @@ class AccessLog(Section):
 
     disabled: bool = False
     """Write no access log."""
+    formatter: Literal["combined", "json"] = "combined"
+    """Form of a line."""
 
 
 class Smtp(Section):

@@ -1,0 +1,74 @@
+"""Logs: messages on standard error in Distribution's forms, the access log on standard output."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from importlib.metadata import version
+from typing import Any, TextIO
+from uuid import uuid4
+
+from starlette.types import ASGIApp
+
+from entrepot.core.configuration import Configuration
+from entrepot.server.logs import access
+from entrepot.server.logs.forms import LineFormatter
+from entrepot.server.logs.output import Output, OutputHandler
+from entrepot.server.logs.requests import AnswerBrokenError, RequestLog, WriteAccess
+
+_LOG = logging.getLogger("entrepot.server")
+_LEVELS = {
+    "error": logging.ERROR,
+    "warn": logging.WARNING,
+    "info": logging.INFO,
+    "debug": logging.DEBUG,
+}
+_OURS = ("entrepot", "_granian")
+
+
+def set_up_logging(configuration: Configuration) -> None:
+    """Make the `logging` module of this process write as the `log` section says.
+
+    Libraries are heard from `warning` on, unless the level is `debug`: some client libraries
+    call each of their requests information.
+    """
+    log = configuration.log
+    handler = OutputHandler(_output(sys.stderr, "messages"))
+    handler.setFormatter(
+        LineFormatter(log.formatter, _constant(log.fields), callers=log.reportcaller)
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    level = _LEVELS[log.level]
+    root.setLevel(level if level == logging.DEBUG else max(level, logging.WARNING))
+    for name in _OURS:
+        logging.getLogger(name).setLevel(level)
+    logging.getLogger("_granian.utils").addFilter(_is_news)
+
+
+def logged(app: ASGIApp, configuration: Configuration) -> ASGIApp:
+    """The same application, whose requests are told of in the logs."""
+    return RequestLog(app, _write_access(configuration))
+
+
+def _write_access(configuration: Configuration) -> WriteAccess | None:
+    log = configuration.log.accesslog
+    if log.disabled:
+        return None
+    put = _output(sys.stdout, "access log").put
+    return access.one_json(put) if log.formatter == "json" else access.combined(put)
+
+
+def _output(stream: TextIO, what: str) -> Output:
+    stream.flush()
+    return Output(stream.fileno(), lambda said: _LOG.warning("%s: %s", what, said))
+
+
+def _constant(fields: dict[str, Any]) -> dict[str, Any]:
+    """What is in every line: what runs here, and the configuration's own fields."""
+    return {"instance.id": str(uuid4()), "version": version("entrepot"), **fields}
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether an error that the server saw is not in the log yet."""
+    return AnswerBrokenError.__name__ not in str(record.msg)
