@@ -31,15 +31,22 @@ class Words(AdmissionOptions):
 class Observed:
     """Is told of events by a function."""
 
-    def __init__(self, observe: Callable[[Event], Awaitable[None]]) -> None:
-        self.observe = observe
+    def __init__(self, function: Callable[[Event], Awaitable[None]]) -> None:
+        self._function = function
+        self.is_closed = False
+
+    async def observe(self, event: Event) -> None:
+        await self._function(event)
 
 
 class Admitted:
     """Looks at manifests by a function."""
 
-    def __init__(self, admit: Callable[[Push], Awaitable[None]]) -> None:
-        self.admit = admit
+    def __init__(self, function: Callable[[Push], Awaitable[None]]) -> None:
+        self._function = function
+
+    async def admit(self, push: Push) -> None:
+        await self._function(push)
 
 
 def plugins_with(
@@ -56,6 +63,8 @@ def plugins_with(
                 _: Written, observer: Observer = observer
             ) -> AsyncGenerator[Observer, None]:
                 yield observer
+                if isinstance(observer, Observed):
+                    observer.is_closed = True
 
             register(name, opened, Written)
 
@@ -64,12 +73,12 @@ def plugins_with(
         for name, admission in (admissions or {}).items():
 
             @asynccontextmanager
-            async def opened(
+            async def admitting(
                 _: Words, admission: Admission = admission
             ) -> AsyncGenerator[Admission, None]:
                 yield admission
 
-            register(name, opened, Words)
+            register(name, admitting, Words)
 
     module = types.ModuleType("listening")
     vars(module).update(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager
+from collections.abc import Generator
 from typing import Any
 from uuid import UUID
 
@@ -45,7 +44,7 @@ def push(client: TestClient) -> Pusher:
 
 def told(events: list[Event]) -> list[tuple[str, Target]]:
     """What was told since the last time."""
-    found = [(event.action, event.target) for event in events]
+    found: list[tuple[str, Target]] = [(event.action, event.target) for event in events]
     events.clear()
     return found
 
@@ -277,25 +276,17 @@ def test_push_is_told_when_its_tag_exists() -> None:
     assert [str(one) for one in found] == [digest]
 
 
-def test_observer_is_closed_at_the_end(events: list[Event]) -> None:
-    ended: list[str] = []
+def test_observer_is_open_while_the_registry_serves(events: list[Event]) -> None:
+    async def observe(event: Event) -> None:
+        events.append(event)
 
-    @asynccontextmanager
-    async def opened(_: object) -> AsyncGenerator[Observed, None]:
-        async def observe(event: Event) -> None:
-            events.append(event)
-
-        yield Observed(observe)
-        ended.append("closed")
-
-    plugins = plugins_with({"seen": Observed(opened)})  # type: ignore[arg-type]
-    offered = plugins.observer("seen", "here")
-    object.__setattr__(offered, "open", opened)
+    observer = Observed(observe)
+    plugins = plugins_with({"seen": observer})
     with client_with(plugins, NOTIFICATIONS_OBSERVERS=OBSERVERS) as client:
         Pusher(client).blob("a", BLOB)
-        assert not ended
+        assert not observer.is_closed
 
-    assert ended == ["closed"]
+    assert observer.is_closed
     assert len(events) == 1
 
 
