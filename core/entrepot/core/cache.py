@@ -12,6 +12,7 @@ class ContentCache(Generic[ValueT]):
     """Values by key, the longest unused leaving first.
 
     `budget` and `largest` are bytes: of all values together, and of one value that is kept.
+    `hits` and `misses` count what was asked for.
     """
 
     def __init__(self, budget: int, largest: int) -> None:
@@ -19,11 +20,15 @@ class ContentCache(Generic[ValueT]):
         self._budget = budget
         self._held: OrderedDict[str, tuple[ValueT, int]] = OrderedDict()
         self._size = 0
+        self.hits = 0
+        self.misses = 0
 
     def get(self, key: str) -> ValueT | None:
         found = self._held.get(key)
         if found is None:
+            self.misses += 1
             return None
+        self.hits += 1
         self._held.move_to_end(key)
         return found[0]
 

@@ -47,7 +47,6 @@ class DriverCall:
     ended: float
     seconds: float  # spent in the driver, without waiting for its caller
     bytes: int  # given by `read`, taken by `write` and `append`
-    chunks: int  # in which they came
     error: BaseException | None  # what the driver or the caller's chunks raised
 
 

@@ -91,7 +91,7 @@ class GuardedDriver(Driver):
                 if chunk is None:
                     return
                 operation.bytes += len(chunk)
-                watch.count(len(chunk))
+                watch.bytes += len(chunk)
                 yield chunk
         finally:
             with watch.again():
@@ -189,7 +189,7 @@ class _GuardedUpload(Upload):
 class _Passing:
     """The caller's chunks on their way into a driver: counted, their error and time kept apart."""
 
-    __slots__ = ("_chunks", "_operation", "bytes", "chunks", "error", "seconds")
+    __slots__ = ("_chunks", "_operation", "bytes", "error", "seconds")
 
     def __init__(self, chunks: AsyncIterator[bytes], operation: Operation) -> None:
         self._chunks = chunks
@@ -197,7 +197,6 @@ class _Passing:
         self.error: Exception | None = None
         self.seconds = 0.0
         self.bytes = 0
-        self.chunks = 0
 
     def __aiter__(self) -> _Passing:
         return self
@@ -216,7 +215,6 @@ class _Passing:
         size = len(chunk)
         self._operation.bytes += size
         self.bytes += size
-        self.chunks += 1
         return chunk
 
 
@@ -228,8 +226,6 @@ class _Watch:
 
     __slots__ = (
         "_began",
-        "_bytes",
-        "_chunks",
         "_failed",
         "_guard",
         "_in_steps",
@@ -238,6 +234,7 @@ class _Watch:
         "_passing",
         "_seconds",
         "_step",
+        "bytes",
     )
 
     def __init__(
@@ -256,7 +253,7 @@ class _Watch:
         self._in_steps = in_steps
         self._failed = False
         self._seconds = 0.0
-        self._bytes = self._chunks = 0
+        self.bytes = 0
         operation.calls += 1
         self._began = self._step = perf_counter()
 
@@ -264,11 +261,6 @@ class _Watch:
         """For the next step of the same call."""
         self._step = perf_counter()
         return self
-
-    def count(self, size: int) -> None:
-        """A chunk that the driver gave."""
-        self._bytes += size
-        self._chunks += 1
 
     def end(self) -> None:
         """There is no further step."""
@@ -304,7 +296,7 @@ class _Watch:
     def _tell(self, observer: CallObserver, now: float, error: BaseException | None) -> None:
         passing = self._passing
         if passing is not None:
-            self._bytes, self._chunks = passing.bytes, passing.chunks
+            self.bytes = passing.bytes
             error = passing.error or error
         observer(
             DriverCall(
@@ -314,8 +306,7 @@ class _Watch:
                 self._began,
                 now,
                 self._seconds,
-                self._bytes,
-                self._chunks,
+                self.bytes,
                 error,
             )
         )

@@ -27,6 +27,7 @@ from entrepot.server.authorization.opening import open_authorization
 from entrepot.server.call import Limits
 from entrepot.server.health import checking
 from entrepot.server.telling import audience, open_listeners
+from entrepot.server.telemetry import Telemetry
 from entrepot.server.urls import Urls
 
 CONFIGURATION_PATH = "REGISTRY_CONFIGURATION_PATH"
@@ -60,6 +61,7 @@ def create_app(
     admitting = chosen_admissions(configuration, plugins)
     told = audience(configuration, plugins)
     api = Api(_urls(configuration), _limits(configuration), configuration.http.headers)
+    telemetry = Telemetry(configuration, os.environ)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None, None]:
@@ -74,8 +76,9 @@ def create_app(
             api.gate = Gate(authenticator, api.urls) if authenticator else None
             api.rights, api.paths = authorization.rights, authorization.paths
             api.registry = await enter(
-                open_registry(driver, rules, storage.driver, admissions=admissions)
+                open_registry(driver, rules, storage.driver, telemetry.observer, admissions)
             )
+            await enter(telemetry.at_work(api))
             await enter(checking(configuration, api.registry.driver, api.health))
             api.health.opened()
             api.listeners = await enter(open_listeners(configuration, told, api.notifications))
@@ -83,8 +86,9 @@ def create_app(
             api.registry = None
 
     app = Starlette(lifespan=lifespan)
-    app.router.default = api
+    app.router.default = telemetry.around(api)
     app.state.health = api.health
+    app.state.metrics = telemetry.metrics
     return app
 
 

@@ -117,6 +117,14 @@ class Api:
             )
         )
 
+    def kind(self, scope: Scope) -> str:
+        """The kind of a request's route, as metrics call it; empty if there is no route."""
+        path = self._path(scope)
+        found = routes.match(path) if path is not None else None
+        if found is not None:
+            return found.route.kind
+        return "auth" if path in self.paths else ""
+
     def _probed(self, scope: Scope) -> Response | None:
         return probed(_mounted(scope), self.health)
 
