@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 from entrepot.core.configuration import Address, Configuration
 from entrepot.core.configuration.durations import Duration
@@ -17,6 +19,7 @@ from entrepot.server.health.probes import (
     TcpProbe,
     without_secrets,
 )
+from entrepot.server.health.sharing import SHARED_FOLDER, share
 from entrepot.server.health.status import Health
 from entrepot.server.health.watching import Check, watching
 
@@ -28,7 +31,12 @@ _SHORTEST = 0.1  # seconds between two looks; a bare integer counts nanoseconds
 async def checking(
     configuration: Configuration, driver: Driver, health: Health
 ) -> AsyncGenerator[None, None]:
-    """The configured checks at work; `health` knows what they found."""
+    """The configured checks at work; `health` knows what they found.
+
+    Where this process is one of several, the one above it is told, too.
+    """
+    if folder := os.environ.get(SHARED_FOLDER):
+        share(health, Path(folder))
     async with AsyncExitStack() as stack:
         checks = [*_of_storage(configuration, driver), *_of_files_and_addresses(configuration)]
         sections = configuration.health.http
