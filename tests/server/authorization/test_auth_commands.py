@@ -22,7 +22,8 @@ RUN = CliRunner()
 def explain(tmp_path: Path, *arguments: str, **sections: Any) -> Result:
     (tmp_path / "users").write_text(USERS)
     auth = {"htpasswd": {"realm": "r", "path": str(tmp_path / "users")}}
-    given = {"version": 0.1, "storage": {"inmemory": {}}, "auth": auth, "access": {"rules": RULES}}
+    given: dict[str, Any] = {"version": 0.1, "storage": {"inmemory": {}}, "auth": auth}
+    given["access"] = {"rules": RULES}
     file = tmp_path / "config.yml"
     file.write_text(json.dumps(given | sections))
     return RUN.invoke(app, ["auth", "explain", str(file), *arguments])
@@ -88,7 +89,7 @@ def test_explain_says_that_no_rule_holds(tmp_path: Path) -> None:
 
 def test_explain_takes_groups_of_plugins(tmp_path: Path) -> None:
     rule = {"groups": ["g"], "repositories": ["app"], "actions": ["pull"]}
-    access = {"groups": {"g": []}, "rules": [rule]}
+    access: dict[str, Any] = {"groups": {"g": []}, "rules": [rule]}
     asked = ("--user", "bob", "--repository", "app")
 
     assert explain(tmp_path, *asked, access=access).exit_code == 1

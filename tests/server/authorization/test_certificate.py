@@ -36,12 +36,9 @@ def present(start: Start) -> Any:
     """A client with a certificate, or without."""
 
     def client(certificate: ClientCertificate | None, **sections: Any) -> TestClient:
-        given: dict[str, Any] = {
-            "auth": {"certificate": {}},
-            "access": {"rules": RULES},
-            "http": HTTP,
-        } | sections
-        started = start(**given)
+        given: dict[str, Any] = {"auth": {"certificate": {}}, "http": HTTP}
+        given["access"] = {"rules": RULES}
+        started = start(**given | sections)
         presenting = Presenting(started.app)
         presenting.certificate = certificate
         return TestClient(presenting, "http://registry.test")

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 from tests.core.stores import open_memory
@@ -115,6 +115,7 @@ async def seen(names: set[str], rights: PolicyRights, after: str) -> tuple[list[
         return found, entered
 
 
+@settings(max_examples=50)
 @given(st.sets(NAMES, max_size=8), st.lists(GLOBS, min_size=1, max_size=2), NAMES | st.just(""))
 def test_visible_is_what_may_be_pulled_in_order(
     names: set[str], globs: list[str], after: str
