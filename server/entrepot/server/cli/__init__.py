@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from entrepot.server.cli import auth, configuration, drivers, notifications, plugins, serve
+from entrepot.server.cli import alive, auth, configuration, drivers, notifications, plugins, serve
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,6 +17,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(serve.serve)
+app.command()(alive.alive)
 app.add_typer(configuration.app, name="config")
 app.add_typer(auth.app, name="auth")
 app.add_typer(drivers.app, name="drivers")
