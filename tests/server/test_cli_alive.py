@@ -64,7 +64,7 @@ class Unready(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"draining\n")
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
         """Say nothing."""
 
 
