@@ -76,9 +76,15 @@ def find(names: Sequence[str], ours: str, backend: str = FILESYSTEM) -> list[Pro
 
 @contextmanager
 def running(
-    program: Program, folder: Path, backend: str = FILESYSTEM
+    program: Program,
+    folder: Path,
+    backend: str = FILESYSTEM,
+    more: Mapping[str, object] | None = None,
 ) -> Generator[Server, None, None]:
-    """Start a registry over an empty storage; its process group ends with the block."""
+    """Start a registry over an empty storage; its process group ends with the block.
+
+    `more` are further sections of its configuration.
+    """
     folder.mkdir()
     address = ("127.0.0.1", _free_port())
     config = folder / "config.yml"
@@ -86,7 +92,7 @@ def running(
         open_storage(backend, folder / "root") as storage,
         (folder / "server.log").open("wb") as log,
     ):
-        config.write_text(json.dumps(configuration(storage, address), indent=2))
+        config.write_text(json.dumps(configuration(storage, address) | dict(more or {}), indent=2))
         begun = time.monotonic()
         process = subprocess.Popen(
             [*program.command, "serve", str(config)],
@@ -179,7 +185,7 @@ def _wait(process: subprocess.Popen[bytes], address: Address, log: Path) -> None
 def _answers(address: Address) -> bool:
     try:
         with Connection(address) as connection:
-            return connection.ask("GET", "/v2/").status == 200
+            return connection.ask("GET", "/v2/").status in {200, 401}
     except OSError:
         return False
 

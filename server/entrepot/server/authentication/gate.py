@@ -51,30 +51,22 @@ class Gate:
         wanted = needs(scope, found, method)
         asking = self._asking(scope)
         try:
-            try:
-                identity = await self._ask(asking, wanted)
-            except UnauthorizedError as error:
-                began = None
-                if error.is_expired and found.route is UPLOAD:
-                    began = await _beginning(registry, found)
-                if began is None:
-                    raise
-                identity = await self._ask(replace(asking, moment=began), wanted)
-        except (UnauthorizedError, DeniedError) as error:
-            if error.detail is None and wanted:
-                error.detail = _listed(wanted)
-            raise
+            identity = await self.authenticator.authorize(asking, wanted)
+        except Exception as error:
+            began = await _beginning(error, found, registry)
+            if began is None:
+                raise _told(error, wanted) from error.__cause__
+            identity = await self._admit_as_of(began, asking, wanted)
         account(scope).user = identity.name
         return identity
 
-    async def _ask(self, asking: Asking, wanted: Sequence[Access]) -> Identity:
+    async def _admit_as_of(
+        self, moment: float, asking: Asking, wanted: Sequence[Access]
+    ) -> Identity:
         try:
-            return await self.authenticator.authorize(asking, wanted)
-        except RegistryError:
-            raise
-        except Exception as error:  # a stranger's code: nobody gets in because it fails
-            _LOG.exception("the authenticator failed")
-            raise AuthenticationUnavailableError("credentials cannot be checked now") from error
+            return await self.authenticator.authorize(replace(asking, moment=moment), wanted)
+        except Exception as error:
+            raise _told(error, wanted) from error.__cause__
 
     def _asking(self, scope: Scope) -> Asking:
         authorization: str | None = None
@@ -95,14 +87,33 @@ class Gate:
         )
 
 
-async def _beginning(registry: Registry, found: Match) -> float | None:
-    """When the upload began, in seconds since the epoch; None if that is no excuse."""
+async def _beginning(error: Exception, found: Match, registry: Registry) -> float | None:
+    """When the upload began that this is about, if that can help against this error.
+
+    In seconds since the epoch.
+    """
+    is_expired = isinstance(error, UnauthorizedError) and error.is_expired
+    if not is_expired or found.route is not UPLOAD:
+        return None
     try:
         uploads = registry.repository(RepositoryName.parse(found.name)).uploads
         began = await uploads.began(UploadId.parse(found.reference))
     except BlobUploadUnknownError:
         return None
     return began if began is not None and time.time() - began <= LONGEST_UPLOAD else None
+
+
+def _told(error: Exception, wanted: Sequence[Access]) -> Exception:
+    """What an authenticator raised, as the client may know it."""
+    if isinstance(error, UnauthorizedError | DeniedError):
+        if error.detail is None and wanted:
+            error.detail = _listed(wanted)
+        return error
+    if isinstance(error, RegistryError):
+        return error
+    # a stranger's code: nobody gets in because it fails
+    _LOG.error("the authenticator failed", exc_info=error)
+    return AuthenticationUnavailableError("credentials cannot be checked now")
 
 
 def _listed(wanted: Sequence[Access]) -> list[dict[str, Any]]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
+from binascii import a2b_base64
 from dataclasses import dataclass, field
 
 LONGEST = 8192
 """Bytes of an Authorization header; a longer one is not looked at."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Credentials:
     """A name and a password; both are empty where a client has none and must send something."""
 
@@ -24,8 +23,8 @@ def basic_credentials(header: str) -> Credentials | None:
     if len(header) > LONGEST or scheme.lower() != "basic":
         return None
     try:
-        text = base64.b64decode(encoded.strip(), validate=True).decode()
-    except (binascii.Error, ValueError):
+        text = a2b_base64(encoded.strip(), strict_mode=True).decode()
+    except ValueError:
         return None
     user, colon, password = text.partition(":")
     return Credentials(user, password) if colon else None

@@ -58,12 +58,13 @@ class Htpasswd(Authenticator):
             raise challenges.basic(self._realm)
         if not given.user and not given.password:
             return self._admit_nobody(wanted)
-        if not await self.verify(given.user, given.password):
+        if not await self._is_right(given):
             raise challenges.basic(self._realm)
         identity = Identity(given.user)
-        if all(self._rights.allows(identity, access) for access in wanted):
-            return identity
-        raise DeniedError("requested access to the resource is denied")
+        for access in wanted:
+            if not self._rights.allows(identity, access):
+                raise DeniedError("requested access to the resource is denied")
+        return identity
 
     def _admit_nobody(self, wanted: Sequence[Access]) -> Identity:
         """A client that asks for nothing wants to know whether it has to say who it is."""
