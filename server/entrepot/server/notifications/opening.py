@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 
 from entrepot.core.configuration import Configuration
@@ -60,16 +60,18 @@ async def open_notifications(
         senders = {one.name: _sender(one, configuration, outbox, keeper, counts) for one in wanting}
         keeper.added = lambda name: senders[name].wake()
         _greet(outbox, senders, counts)
-        async with AsyncExitStack() as stack:
-            group = await stack.enter_async_context(asyncio.TaskGroup())
-            keeping = group.create_task(keeper.run())
-            sending = [group.create_task(sender.run()) for sender in senders.values()]
-            try:
-                yield Notifications(Writer(wanting, form), keeper)
-            finally:
-                keeper.end()
-                await keeping
-                await _drain(senders, sending, configuration.http.draintimeout.seconds)
+        try:
+            async with asyncio.TaskGroup() as group:
+                keeping = group.create_task(keeper.run())
+                sending = [group.create_task(sender.run()) for sender in senders.values()]
+                try:
+                    yield Notifications(Writer(wanting, form), keeper)
+                finally:
+                    keeper.end()
+                    await keeping
+                    await _drain(senders, sending, configuration.http.draintimeout.seconds)
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
         _tell_rest(outbox, senders, is_lost=section.outbox.disabled)
 
 

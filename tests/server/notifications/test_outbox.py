@@ -20,11 +20,6 @@ from entrepot.server.notifications.schema import MEMORY
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> str:
-    return str(tmp_path / "outbox")
-
-
-@pytest.fixture
 def outbox(folder: str) -> Generator[Outbox, None, None]:
     opened = Outbox(folder)
     yield opened

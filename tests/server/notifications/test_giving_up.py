@@ -1,0 +1,172 @@
+"""Notifications that are given up, ignored, shared by processes, or find a full disk."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import pytest
+from tests.server.notifications.notifying import event, reasons, running, settings
+from tests.server.notifications.receiver import OK, Receiver, open_receiver, status
+
+from entrepot.core.configuration import Duration
+from entrepot.server.notifications.outbox import Outbox
+
+pytestmark = pytest.mark.anyio
+
+
+# -- giving up -----------------------------------------------------------------------------------
+
+
+async def test_refused_too_often_it_becomes_a_dead_letter(folder: str, receiver: Receiver) -> None:
+    receiver.script = [status(400), b"", status(400), status(410), OK]
+    endpoint = {"url": receiver.url, "maxattempts": 3}
+    async with running(settings(folder, endpoint)) as it:
+        await it.push("1", "2")
+        await it.until(dead=1, successes=1)
+
+    assert receiver.tags == ["1", "1", "1", "1", "2"]
+    assert reasons(folder) == [
+        ("team/app:1", "refused 3 times; at last it answered 410 Gone"),
+    ]
+
+
+async def test_too_old_they_become_dead_letters_at_once(folder: str, receiver: Receiver) -> None:
+    endpoint = {"url": receiver.url, "threshold": 1, "backoff": "1h"}
+    receiver.script = [status(500)] * 3
+    async with running(settings(folder, endpoint)) as it:
+        await it.push("1", "2", "3")
+        await receiver.until(1)
+    receiver.requests.clear()
+
+    async with running(settings(folder, endpoint | {"maxage": "1h"})) as it:
+        await it.until(dead=3)
+
+    assert {reason for _, reason in reasons(folder)} == {
+        "older than 3600 s; at last it answered 500 Internal Server Error"
+    }
+    assert receiver.tags == ["1"]
+
+
+async def test_without_limits_it_is_tried_without_end(folder: str, receiver: Receiver) -> None:
+    receiver.script = [status(400)] * 30
+    async with running(settings(folder, {"url": receiver.url})) as it:
+        await it.push("1")
+        await receiver.until(31)
+        await it.until(successes=1, failures=30)
+
+    assert reasons(folder) == []
+
+
+async def test_replayed_letter_is_sent(folder: str, receiver: Receiver) -> None:
+    receiver.script = [status(400)]
+    endpoint = {"url": receiver.url, "maxattempts": 1}
+    async with running(settings(folder, endpoint)) as it:
+        await it.push("1")
+        await it.until(dead=1)
+        other = Outbox(folder)
+        assert other.replay("a", None) == 1
+        other.close()
+        await receiver.until(2)
+        await it.until(successes=1, dead=0)
+
+    assert receiver.tags == ["1", "1"]
+
+
+# -- who gets what -------------------------------------------------------------------------------
+
+
+async def test_endpoints_get_what_they_do_not_ignore(folder: str) -> None:
+    blob = "application/octet-stream"
+    async with open_receiver() as all_, open_receiver() as no_pulls, open_receiver() as no_blobs:
+        endpoints: list[dict[str, Any]] = [
+            {"name": "all", "url": all_.url},
+            {"name": "no pulls", "url": no_pulls.url, "ignore": {"actions": ["pull"]}},
+            {
+                "name": "no blobs",
+                "url": no_blobs.url,
+                "ignoredmediatypes": ["a/b"],
+                "ignore": {"mediatypes": ["application/octet-stream"]},
+            },
+        ]
+        async with running(settings(folder, *endpoints)) as it:
+            await it.observe(event("pull", "pull"))
+            await it.observe(event("blob", "push", blob))
+            await it.observe(event("old", "push", "a/b"))
+            await it.observe(event("gone", "delete"))
+
+        assert all_.tags == ["pull", "blob", "old", "gone"]
+        assert no_pulls.tags == ["blob", "old", "gone"]
+        assert no_blobs.tags == ["pull", "gone"]
+
+
+async def test_one_receiver_does_not_hold_up_another(folder: str, receiver: Receiver) -> None:
+    async with open_receiver([None]) as hanging:
+        endpoints = [
+            {"name": "h", "url": hanging.url, "timeout": "1h"},
+            {"url": receiver.url},
+        ]
+        configuration = settings(folder, *endpoints)
+        quick = configuration.model_copy(
+            update={
+                "http": configuration.http.model_copy(
+                    update={"draintimeout": Duration.parse("50ms")}
+                )
+            }
+        )
+        async with running(quick) as it:
+            await it.push("1", "2")
+            await receiver.until(2)
+
+    assert receiver.tags == ["1", "2"]
+    assert len(hanging.requests) == 1
+
+
+async def test_processes_that_share_an_outbox_send_in_turn(folder: str, receiver: Receiver) -> None:
+    configuration = settings(folder, {"url": receiver.url})
+    async with running(configuration) as first:
+        await first.push("0")
+        await receiver.until(1)
+        async with running(configuration) as second:
+            for number in range(1, 40):
+                await (first if number % 2 else second).push(str(number))
+            await receiver.until(40)
+
+    assert receiver.tags == [str(number) for number in range(40)]
+    assert receiver.most_at_once == 1
+
+
+async def test_another_process_goes_on_where_one_ended(folder: str, receiver: Receiver) -> None:
+    configuration = settings(folder, {"url": receiver.url})
+    async with running(configuration) as second:
+        async with running(configuration) as first:
+            await first.push("1")
+            await receiver.until(1)
+        await second.push("2")
+        await receiver.until(2)
+
+    assert receiver.tags == ["1", "2"]
+
+
+# -- a disk that takes nothing -------------------------------------------------------------------
+
+
+async def test_full_disk_keeps_events_in_memory_and_nobody_waiting(
+    folder: str, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.script = [None]
+    endpoint = {"url": receiver.url, "timeout": "10s"}
+    async with running(settings(folder, endpoint)) as it:
+        await it.push("1")
+        await receiver.until(1)
+        database: sqlite3.Connection = it.notifications.keeper._outbox._database
+        keeper = it.notifications.keeper
+        await keeper.ask(database.execute, "PRAGMA max_page_count = 1")
+        for number in range(2, 5):
+            await it.observe(event(str(number), origin="x" * 100_000))
+        assert "outbox: cannot be written, events are kept in memory" in caplog.text
+        await keeper.ask(database.execute, "PRAGMA max_page_count = 100000")
+        receiver.let_go()
+        await it.until(successes=4)
+
+    assert receiver.tags == ["1", "1", "2", "3", "4"]
