@@ -11,6 +11,7 @@ import bcrypt
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
+from starlette.types import Scope
 from tests.server.conftest import Pusher, client_of
 from tests.server.observed import Watched, watched
 
@@ -97,7 +98,13 @@ async def test_requests_under_way() -> None:
         seen.append(in_flight())
         raise ClientDisconnect
 
-    scope = {"type": "http", "method": "GET", "path": "/x", "query_string": b"", "headers": []}
+    scope: Scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/x",
+        "query_string": b"",
+        "headers": [],
+    }
     with pytest.raises(ClientDisconnect):
         await metrics.measured(app, lambda _: "blob")(scope, nothing, nothing)
 

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from entrepot.core.configuration import Configuration
 from entrepot.core.costs import CallObserver, told_to_all
 from entrepot.server.application import Api
+from entrepot.server.tracing import tracing_of
 
 if TYPE_CHECKING:
     from entrepot.server.metrics.meters import Metrics
@@ -21,15 +22,20 @@ class Telemetry:
 
     def __init__(self, configuration: Configuration, environ: Mapping[str, str]) -> None:
         self.metrics = _metrics(configuration)
+        self._tracing = tracing_of(environ)
 
     @property
     def observer(self) -> CallObserver | None:
         """Who is to be told of the driver's calls; None: nobody."""
-        return told_to_all(*([self.metrics.observe] if self.metrics else []))
+        observers = [one.observe for one in (self.metrics, self._tracing) if one is not None]
+        return told_to_all(*observers)
 
     def around(self, api: Api) -> ASGIApp:
         """The application with those around it who watch requests; itself if nobody does."""
-        return self.metrics.measured(api, api.kind) if self.metrics is not None else api
+        app: ASGIApp = api
+        if self._tracing is not None:
+            app = self._tracing.traced(app, api.kind)
+        return self.metrics.measured(app, api.kind) if self.metrics is not None else app
 
     @asynccontextmanager
     async def at_work(self, api: Api) -> AsyncGenerator[None, None]:
@@ -38,6 +44,8 @@ class Telemetry:
             if self.metrics is not None and api.registry is not None:
                 self.metrics.follow(api.registry, api.health, api.notifications)
                 await stack.enter_async_context(self.metrics.kept_fresh())
+            if self._tracing is not None:
+                await stack.enter_async_context(self._tracing.at_work())
             yield
 
 
