@@ -47,6 +47,7 @@ ROOMS = {
         "rich",
         "starlette",
         "typer",
+        "uvicorn",
         "uvloop",
         "yaml",
     },

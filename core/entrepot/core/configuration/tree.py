@@ -27,6 +27,10 @@ class Scalar(str):
         self.origin = origin
         return self
 
+    def __getnewargs__(self) -> tuple[str, Any, str]:  # type: ignore[override]  # str's has one
+        """What `pickle` calls the class with, for a configuration that goes to a worker."""
+        return str(self), self.value, self.origin
+
 
 class Table(dict[str, "Tree"]):
     """Keys and their values."""

@@ -12,7 +12,6 @@ import typer
 from entrepot.core.admitting import chosen_admissions
 from entrepot.core.configuration import Configuration, Loaded, driver_options, load
 from entrepot.core.driver import DriverOptions
-from entrepot.core.errors import ConfigurationError
 from entrepot.core.layers import layers
 from entrepot.core.plugins import Plugins, disabled_by, load_plugins
 from entrepot.server import serving
@@ -65,11 +64,7 @@ def serve(config: ConfigurationFile = None) -> None:
             if is_for_people:
                 typer.echo(greeting, err=True)
 
-        try:
-            serving.serve(loaded.configuration, plugins, config, greet)
-        except OSError as error:
-            where = f"http.addr: cannot listen on {loaded.configuration.http.addr}"
-            raise ConfigurationError(f"{where}: {error.strerror or error}") from error
+        serving.serve(loaded.configuration, plugins, greet)
 
 
 def _greeting(configuration: Configuration, options: DriverOptions) -> str:
@@ -78,10 +73,11 @@ def _greeting(configuration: Configuration, options: DriverOptions) -> str:
     address = http.address
     host = f"{address.host or '127.0.0.1'}:{address.port}" if address else f"unix:{http.addr}"
     place = f" in {os.path.abspath(where)}" if where else ""
+    plain = "" if http.tls.certificate else "--dest-tls-verify=false "
     return (
         f"Entrepot {version('entrepot')} listens on {http.addr}\n"
         f"  storage: {configuration.storage.driver}{place}\n"
         f"  first push: docker tag IMAGE {host}/demo/image:1 && docker push {host}/demo/image:1\n"
-        f"          or: skopeo copy --dest-tls-verify=false docker-daemon:IMAGE "
+        f"          or: skopeo copy {plain}docker-daemon:IMAGE "
         f"docker://{host}/demo/image:1"
     )

@@ -1,0 +1,1 @@
+"""Where the registry listens and who takes connections there: sockets, TLS, servers, workers."""
