@@ -9,8 +9,6 @@ from tests.real.programs import refused, require_tool, run
 from tests.real.servers import Server, StartEntrepot
 from tests.tools.images import Image
 
-pytestmark = pytest.mark.xfail(reason="the server has no TLS yet")
-
 Command = tuple[str | Path, ...]
 COPY = ("--insecure-policy", "copy", "--preserve-digests")
 

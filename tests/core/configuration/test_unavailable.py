@@ -15,9 +15,7 @@ Refuse = Callable[..., tuple[str, ...]]
 HEAD = "version: 0.1\n"
 
 ASKED = {
-    "http.tls": "http: {tls: {certificate: /c, key: /k}}",
     "http.tls.letsencrypt": "http: {tls: {letsencrypt: {cachefile: /c, email: a@b}}}",
-    "http.debug.addr": "http: {debug: {addr: ':5001', prometheus: {enabled: true}}}",
     "log.hooks": "log: {hooks: [{type: mail}]}",
     "proxy.remoteurl": "proxy: {remoteurl: 'https://registry-1.docker.io'}",
     "storage.cache.blobdescriptor": "storage: {inmemory: , cache: {blobdescriptor: redis}}",

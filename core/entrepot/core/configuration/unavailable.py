@@ -24,10 +24,6 @@ class Row:
     reason: str = "not available yet"
 
 
-def _speaks_tls(tls: Tls) -> bool:
-    return bool(tls.certificate or tls.key)
-
-
 def _asks_letsencrypt(tls: Tls) -> bool:
     acme = tls.letsencrypt
     return bool(acme.cachefile or acme.email or acme.hosts or acme.directoryurl)
@@ -41,16 +37,10 @@ _REPLACED = (
 
 ROWS = (
     Row(
-        "http.tls",
-        lambda it: _speaks_tls(it.http.tls),
-        "let a proxy before it speak TLS, and remove the section",
-    ),
-    Row(
         "http.tls.letsencrypt",
         lambda it: _asks_letsencrypt(it.http.tls),
         "let a proxy before it get certificates, and remove the section",
     ),
-    Row("http.debug.addr", lambda it: bool(it.http.debug.addr), "remove the key"),
     Row(
         "log.hooks",
         lambda it: any(not hook.disabled for hook in it.log.hooks),
