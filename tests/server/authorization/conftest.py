@@ -57,12 +57,15 @@ def start(tmp_path: Path, plugins: Plugins) -> Generator[Start, None, None]:
     """Starts an application of a configuration, whose other sections are given."""
     with ExitStack() as stack:
 
-        def started(url: str = "http://registry.test", **sections: Any) -> TestClient:
+        def started(
+            url: str = "http://registry.test", address: str = "testclient", **sections: Any
+        ) -> TestClient:
             file = tmp_path / "config.yml"
             storage = {"inmemory": {}, "delete": {"enabled": True}}
             file.write_text(json.dumps({"version": 0.1, "storage": storage} | sections))
             app = create_app(load(file, {}, plugins.models).configuration, plugins)
-            return stack.enter_context(TestClient(app, url, follow_redirects=False))
+            client = TestClient(app, url, follow_redirects=False, client=(address, 1))
+            return stack.enter_context(client)
 
         yield started
 

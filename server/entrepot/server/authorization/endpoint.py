@@ -10,6 +10,7 @@ import hmac
 import json
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl
@@ -23,6 +24,7 @@ from entrepot.server.account import account
 from entrepot.server.authentication.claims import InvalidTokenError
 from entrepot.server.authentication.headers import LONGEST, Credentials, basic_credentials
 from entrepot.server.authorization import scopes
+from entrepot.server.authorization.addresses import Network, client_address
 from entrepot.server.authorization.failures import Failures
 from entrepot.server.authorization.passwords import Passwords
 from entrepot.server.authorization.tokens import Tokens
@@ -90,6 +92,7 @@ class TokenEndpoint:
     rights: Rights
     passwords: Passwords
     failures: Failures
+    proxies: Sequence[Network] = ()
     _slots: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(_AT_A_TIME), init=False
     )
@@ -140,7 +143,7 @@ class TokenEndpoint:
         """Who has this password; clients without one send an empty one of nobody."""
         if not given.user and not given.password:
             return ANONYMOUS
-        address = _address(scope)
+        address = client_address(scope, self.proxies)
         self._check_failures(address, given.user)
         async with self._slots:
             self._check_failures(address, given.user)
@@ -222,11 +225,6 @@ async def _form(scope: Scope, receive: Receive) -> _Form:
             told = f"the form is larger than {_LARGEST_FORM} bytes"
             raise _RefusalError(413, "SIZE_INVALID", "invalid_request", told)
     return _Form.parse(body.decode("latin-1"))
-
-
-def _address(scope: Scope) -> str:
-    client = scope.get("client")
-    return client[0] if client else ""
 
 
 def _json(status: int, body: object, headers: dict[str, str] | None = None) -> Response:
