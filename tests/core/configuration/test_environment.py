@@ -93,8 +93,6 @@ def test_variable_sets_a_key(
         ("HEALTH_FILE_0_FILE", "/f", "health.file"),
         ("HEALTH_FILE", "[{file: /f}]", "health.file"),
         ("HEALTH_TCPCHECKERS_0_ADDR", "a:1", "health.tcp"),
-        ("LOG_HOOKS_0_MAILOPTIONS_FROM", "a@b", "log.hooks"),
-        ("LOG_HOOKS_0_OPTIONS_SMTP_ADDR", "a:25", "log.hooks"),
         ("AUTH_HTPASSWD_REALM", "r", "auth"),
         ("AUTH", "htpasswd", "auth"),
     ],

@@ -16,7 +16,6 @@ HEAD = "version: 0.1\n"
 
 ASKED = {
     "http.tls.letsencrypt": "http: {tls: {letsencrypt: {cachefile: /c, email: a@b}}}",
-    "log.hooks": "log: {hooks: [{type: mail}]}",
     "proxy.remoteurl": "proxy: {remoteurl: 'https://registry-1.docker.io'}",
     "storage.cache.blobdescriptor": "storage: {inmemory: , cache: {blobdescriptor: redis}}",
     "storage.maintenance.uploadpurging": (

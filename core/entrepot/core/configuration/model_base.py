@@ -60,7 +60,8 @@ class Secret:
 SecretText: TypeAlias = Annotated[str, Secret()]
 
 
-def _lower(given: object) -> object:
+def lower(given: object) -> object:
+    """A text in lower case; what is no text is left to whoever checks it."""
     return given.lower() if isinstance(given, str) else given
 
 
@@ -84,7 +85,7 @@ Parameters: TypeAlias = Annotated[Table, PlainValidator(_parameters), _OPEN]
 Values: TypeAlias = Annotated[dict[str, Any], PlainValidator(_values), _OPEN]
 """Free keys and values."""
 
-Level: TypeAlias = Annotated[Literal["error", "warn", "info", "debug"], BeforeValidator(_lower)]
+Level: TypeAlias = Annotated[Literal["error", "warn", "info", "debug"], BeforeValidator(lower)]
 Headers: TypeAlias = dict[str, tuple[str, ...]]
 
 

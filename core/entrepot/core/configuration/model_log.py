@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from entrepot.core.configuration.model_base import Level, SecretText, Section, Values, Variable
+from entrepot.core.configuration.addresses import Address
+from entrepot.core.configuration.model_base import (
+    Level,
+    SecretText,
+    Section,
+    Values,
+    Variable,
+    lower,
+)
+
+HookLevel: TypeAlias = Annotated[
+    Literal["panic", "fatal", "error", "warn", "warning", "info", "debug", "trace"],
+    BeforeValidator(lower),
+]
 
 
 class AccessLog(Section):
@@ -28,7 +41,12 @@ class Smtp(Section):
     password: SecretText = ""
     """Password at the mail server."""
     insecure: bool = False
-    """Distribution knows the key and does not use it."""
+    """Do not encrypt, and send the password all the same."""
+
+    @field_validator("addr")
+    @classmethod
+    def _address(cls, text: str) -> str:
+        return str(Address.parse(text)) if text else text
 
 
 class MailOptions(Section):
@@ -49,10 +67,28 @@ class Hook(Section):
     """Kind of the hook; Distribution has `mail` only."""
     disabled: bool = False
     """Leave this hook out."""
-    levels: tuple[str, ...] = ()
+    levels: tuple[HookLevel, ...] = ()
     """Levels of the lines that it is told of."""
     options: Annotated[MailOptions, Variable("MAILOPTIONS")] = MailOptions()
     """Options of the hook."""
+
+    @property
+    def is_mail(self) -> bool:
+        """Whether it is of the one kind that there is."""
+        return self.type == "mail"
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        options = self.options
+        needed = {
+            "options.smtp.addr": options.smtp.addr,
+            "options.from": options.from_,
+            "options.to": options.to,
+        }
+        missing = [key for key, value in needed.items() if not value]
+        if self.is_mail and not self.disabled and missing:
+            raise ValueError(f"mail needs {', '.join(missing)}; or set `disabled: true`")
+        return self
 
 
 class Log(Section):

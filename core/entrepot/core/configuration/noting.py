@@ -59,6 +59,18 @@ ROWS = (
         "not used; nothing else in the configuration asks for it",
     ),
     Row(
+        "log.hooks",
+        lambda it: any(not hook.is_mail and not hook.disabled for hook in it.log.hooks),
+        "of an unknown type, left out; `mail` is the only one",
+    ),
+    Row(
+        "log.hooks",
+        lambda it: any(
+            hook.is_mail and not (hook.disabled or hook.levels) for hook in it.log.hooks
+        ),
+        "without `levels` nothing is mailed; write those wanted, like [error]",
+    ),
+    Row(
         "validation.enabled",
         lambda it: it.validation.enabled is not None,
         "deprecated, no effect; manifests are checked unless `validation.disabled` is true",

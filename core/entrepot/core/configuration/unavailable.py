@@ -41,11 +41,6 @@ ROWS = (
         lambda it: _asks_letsencrypt(it.http.tls),
         "let a proxy before it get certificates, and remove the section",
     ),
-    Row(
-        "log.hooks",
-        lambda it: any(not hook.disabled for hook in it.log.hooks),
-        "set `disabled: true` in each",
-    ),
     Row("proxy.remoteurl", lambda it: bool(it.proxy.remoteurl), "remove the section `proxy`"),
     Row(
         "storage.cache.blobdescriptor",

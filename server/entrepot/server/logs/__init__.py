@@ -38,7 +38,7 @@ def set_up_logging(configuration: Configuration) -> None:
         LineFormatter(log.formatter, _constant(log.fields), callers=log.reportcaller)
     )
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [handler, *_hooks(configuration)]
     level = _LEVELS[log.level]
     root.setLevel(level if level == logging.DEBUG else max(level, logging.WARNING))
     for name in _OURS:
@@ -49,6 +49,15 @@ def set_up_logging(configuration: Configuration) -> None:
 def logged(app: ASGIApp, configuration: Configuration) -> ASGIApp:
     """The same application, whose requests are told of in the logs."""
     return RequestLog(app, _write_access(configuration))
+
+
+def _hooks(configuration: Configuration) -> list[logging.Handler]:
+    hooks = [hook for hook in configuration.log.hooks if hook.is_mail and not hook.disabled]
+    if not hooks:
+        return []
+    from entrepot.server.logs.mail import MailHandler  # noqa: PLC0415 - loads what speaks SMTP
+
+    return [MailHandler(hook) for hook in hooks]
 
 
 def _write_access(configuration: Configuration) -> WriteAccess | None:

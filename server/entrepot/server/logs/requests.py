@@ -18,7 +18,7 @@ from entrepot.server.logs.masking import masked_query, masked_url
 _LOG = logging.getLogger("entrepot.server.requests")
 _LEFT = 499  # the client was gone before there was an answer
 _LONGEST = 4096  # characters of one thing that a client said
-_FIELDS = {
+FIELDS = {
     b"host": "http.request.host",
     b"referer": "http.request.referer",
     b"user-agent": "http.request.useragent",
@@ -134,7 +134,7 @@ def _fields(scope: Scope, seen: Account) -> dict[str, Any]:
 def _headers(scope: Scope) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in scope["headers"]:
-        field = _FIELDS.get(name)
+        field = FIELDS.get(name)
         if field is not None:
             found[field] = value[:_LONGEST].decode("latin-1")
     referer = found.get("http.request.referer")
