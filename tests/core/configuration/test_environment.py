@@ -69,6 +69,9 @@ def at(configuration: Configuration, path: str) -> Any:
          {"x-frame-options": ("DENY",)}),
         ("HTTP_HEADERS_X_FRAME_OPTIONS_0", "DENY", "http.headers",
          {"x-frame-options": ("DENY",)}),
+        ("HEALTH_FILE", "[{file: /f}]", "health.file.0.file", "/f"),
+        ("AUTH", "htpasswd", "auth.method", "htpasswd"),
+        ("AUTH_HTPASSWD_REALM", "r", "auth.parameters", {"realm": "r"}),
         ("PROXY_TTL", "24h", "proxy.ttl.seconds", 86400.0),
         ("PROXY_EXEC_COMMAND", "/bin/c", "proxy.exec.command", "/bin/c"),
     ],
@@ -80,31 +83,6 @@ def test_variable_sets_a_key(
 
     assert at(found.configuration, path) == wanted
     assert not [note for note in found.notes if "unrecognised" in note]
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "path"),
-    [
-        ("STORAGE_MAINTENANCE_READONLY_ENABLED", "true", "storage.maintenance.readonly"),
-        ("STORAGE_MAINTENANCE_READONLY", "{enabled: true}", "storage.maintenance.readonly"),
-        ("HEALTH_HTTPCHECKERS_0_URI", "http://a/", "health.http"),
-        ("HEALTH_HTTP_0_URI", "http://a/", "health.http"),
-        ("HEALTH_FILECHECKERS_0_FILE", "/f", "health.file"),
-        ("HEALTH_FILE_0_FILE", "/f", "health.file"),
-        ("HEALTH_FILE", "[{file: /f}]", "health.file"),
-        ("HEALTH_TCPCHECKERS_0_ADDR", "a:1", "health.tcp"),
-        ("AUTH_HTPASSWD_REALM", "r", "auth"),
-        ("AUTH", "htpasswd", "auth"),
-    ],
-)
-def test_variable_sets_what_is_not_available(
-    refused: Refuse, name: str, value: str, path: str
-) -> None:
-    mistakes = refused(HEAD, {f"REGISTRY_{name}": value})
-
-    assert len(mistakes) == 1
-    assert mistakes[0].startswith(f"{path}: not available yet; ")
-    assert mistakes[0].endswith(f" [environment REGISTRY_{name}]")
 
 
 def test_readonly_in_the_file_is_overridden(loaded: Load) -> None:
@@ -337,9 +315,9 @@ def test_port_of_a_driver_is_no_service_link() -> None:
 
 
 def test_comment_in_a_value_is_noted(loaded: Load) -> None:
-    found = loaded(HEAD, {"REGISTRY_PROXY_PASSWORD": "s3cr3t #1"})
+    found = loaded(HEAD, {"REGISTRY_LOG_FIELDS_A": "s3cr3t #1"})
 
-    assert found.configuration.proxy.password == "s3cr3t"
+    assert found.configuration.log.fields == {"a": "s3cr3t"}
     assert found.notes == (
-        "REGISTRY_PROXY_PASSWORD: what follows ' #' is a comment; quote the value to keep it",
+        "REGISTRY_LOG_FIELDS_A: what follows ' #' is a comment; quote the value to keep it",
     )

@@ -31,7 +31,36 @@ def whole(text: str) -> str:
         ),
         (
             "http: {tls: {minimumtls: tls1.0}}",
-            ["http.tls.minimumtls: no longer spoken; tls1.2 is the oldest that is"],
+            [
+                "http.tls: no effect without `http.tls.certificate`; TLS is not spoken",
+                "http.tls.minimumtls: no longer spoken; tls1.2 is the oldest that is",
+            ],
+        ),
+        (
+            "http: {relativeurls: true, host: 'https://a.example.com'}",
+            ["http.relativeurls: no effect beside `http.host`, which all URLs begin with"],
+        ),
+        (
+            "proxy: {username: a}",
+            [
+                (
+                    "proxy: no effect without `proxy.remoteurl`; "
+                    "nothing is cached from another registry"
+                )
+            ],
+        ),
+        (
+            "validation: {manifests: {indexes: {platformlist: [{os: linux}]}}}",
+            [
+                (
+                    "validation.manifests.indexes.platformlist: no effect without "
+                    "`validation.manifests.indexes.platforms: list`"
+                )
+            ],
+        ),
+        (
+            "redis: {tls: {rootcas: [/a]}}",
+            ["redis: not used; nothing else in the configuration asks for it"],
         ),
         (
             "http: {debug: {prometheus: {enabled: true}}}",

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from entrepot.core.configuration import yaml_source
 from entrepot.core.configuration.access_file import access_mistakes
 from entrepot.core.configuration.dialects import modernise, several, spell_out
+from entrepot.core.configuration.dropped import replaced
 from entrepot.core.configuration.environment import CONFIGURATION_PATH, Overriding
 from entrepot.core.configuration.loaded import Loaded
 from entrepot.core.configuration.mistakes import line, translated
@@ -56,7 +57,7 @@ def load(
     configuration, mistakes = _checked(tree, models)
     if mistakes := [*overriding.mistakes, *mistakes]:
         raise ConfigurationError(*mistakes)
-    notes.extend(noted(configuration, tree))
+    notes.extend(noted(configuration, tree, models))
     return Loaded(configuration, tuple(notes), origins(configuration, tree))
 
 
@@ -114,6 +115,7 @@ def _checked(tree: Table, models: PluggedModels) -> tuple[Configuration, list[st
         kept = {key: value for key, value in tree.items() if key not in broken}
         sound = Configuration.model_validate(kept)
     mistakes.extend(plugged_mistakes(sound, models))
+    mistakes.extend(replaced(sound, tree, models))
     mistakes.extend(access_mistakes(sound, tree))
     return sound, [*mistakes, *refused(sound, tree)]
 

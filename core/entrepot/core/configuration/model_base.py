@@ -57,6 +57,16 @@ class Secret:
     """Marks a value that is shown to nobody."""
 
 
+@dataclass(frozen=True, slots=True)
+class NoEffect:
+    """Marks a key that is taken and not used; a sentence without a full stop says why.
+
+    Whoever gives it another value than its default is told.
+    """
+
+    reason: str
+
+
 SecretText: TypeAlias = Annotated[str, Secret()]
 
 

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from entrepot.core.configuration.durations import Duration
 from entrepot.core.configuration.mistakes import line
 from entrepot.core.configuration.model import Configuration
+from entrepot.core.configuration.model_base import NoEffect
+from entrepot.core.configuration.options import plugged_options
+from entrepot.core.configuration.plugged import PluggedModels, sections
+from entrepot.core.configuration.shape import fields
 from entrepot.core.configuration.tree import (
     Path,
     Scalar,
@@ -32,11 +36,35 @@ def _uses_redis(it: Configuration) -> bool:
     return it.storage.cache.blobdescriptor == "redis"
 
 
+def _speaks_tls(it: Configuration) -> bool:
+    return bool(it.http.tls.certificate or it.http.tls.letsencrypt.model_fields_set)
+
+
+def _lists_platforms_for_nothing(it: Configuration) -> bool:
+    indexes = it.validation.manifests.indexes
+    return bool(indexes.platformlist) and indexes.platforms != "list"
+
+
 ROWS = (
     Row(
         "http.secret",
         lambda it: bool(it.http.secret),
         "not needed; uploads carry no signed state, so replicas share no secret",
+    ),
+    Row(
+        "http.relativeurls",
+        lambda it: it.http.relativeurls and bool(it.http.host),
+        "no effect beside `http.host`, which all URLs begin with",
+    ),
+    Row(
+        "http.tls",
+        lambda it: bool(it.http.tls.model_fields_set - {"key"}) and not _speaks_tls(it),
+        "no effect without `http.tls.certificate`; TLS is not spoken",
+    ),
+    Row(
+        "http.tls.letsencrypt",
+        lambda it: bool(it.http.tls.certificate and it.http.tls.letsencrypt.model_fields_set),
+        "no effect beside `http.tls.certificate`, which is used",
     ),
     Row(
         "http.tls.minimumtls",
@@ -54,8 +82,18 @@ ROWS = (
         "unknown cache, none is used; write `inmemory` or remove the key",
     ),
     Row(
+        "storage.cache.blobdescriptorsize",
+        lambda it: "blobdescriptorsize" in it.storage.cache.model_fields_set,
+        "no effect; what is kept in memory is bounded in bytes, remove the key",
+    ),
+    Row(
+        "proxy",
+        lambda it: bool(it.proxy.model_fields_set) and not it.proxy.remoteurl,
+        "no effect without `proxy.remoteurl`; nothing is cached from another registry",
+    ),
+    Row(
         "redis",
-        lambda it: bool(it.redis.addrs) and not _uses_redis(it),
+        lambda it: bool(it.redis.model_fields_set) and not _uses_redis(it),
         "not used; nothing else in the configuration asks for it",
     ),
     Row(
@@ -76,6 +114,11 @@ ROWS = (
         "deprecated, no effect; manifests are checked unless `validation.disabled` is true",
     ),
     Row(
+        "validation.manifests.indexes.platformlist",
+        _lists_platforms_for_nothing,
+        "no effect without `validation.manifests.indexes.platforms: list`",
+    ),
+    Row(
         "reporting",
         lambda it: "reporting" in it.model_fields_set,
         "no effect; Distribution 3 dropped it as well, use the logs instead",
@@ -88,16 +131,37 @@ ROWS = (
 )
 
 
-def noted(configuration: Configuration, tree: Table) -> Iterator[str]:
-    """A note for each row that applies, and for each duration that is likely none."""
+def noted(configuration: Configuration, tree: Table, models: PluggedModels) -> Iterator[str]:
+    """A note for each row that applies, each key of a plug-in that it does not use, and each
+    duration that is likely none.
+    """
     for row in ROWS:
         if row.applies(configuration):
             path: Path = tuple(row.path.split("."))
             yield line(path, row.text, origin_at(tree, path))
+    for path, reason in _unused(configuration, models):
+        yield line(path, f"no effect; {reason}, remove the key", origin_at(tree, path))
     for path, scalar in _scalars(tree, ()):
         if scalar.isdecimal() and int(scalar) and isinstance(_at(configuration, path), Duration):
             text = f"{scalar} counts nanoseconds; write {scalar}s if seconds are meant"
             yield line(path, text, scalar.origin)
+
+
+def _unused(configuration: Configuration, models: PluggedModels) -> Iterator[tuple[Path, str]]:
+    """Keys of plug-ins that have no effect and are not what they are by default."""
+    for path, written, model in sections(configuration, models):
+        marked = [
+            (key, mark.reason)
+            for key, field in (fields(model) if model else {}).items()
+            for mark in field.metadata
+            if isinstance(mark, NoEffect) and key in written
+        ]
+        if model is None or not marked:
+            continue
+        options = plugged_options(written, model, path)
+        for key, reason in marked:
+            if getattr(options, key) != model.model_fields[key].default:
+                yield (*path, key), reason
 
 
 def _scalars(tree: Tree, path: Path) -> Iterator[tuple[Path, Scalar]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from entrepot.core import DriverOptions
+from entrepot.core.configuration.model_base import NoEffect
 
 MIB = 1024 * 1024
 SMALLEST_PART = 5 * MIB  # of all but an upload's last one, by the protocol
@@ -86,7 +87,7 @@ class S3Options(DriverOptions):
         default=True, description="Use HTTPS where `regionendpoint` names no scheme."
     )
     skipverify: bool = Field(default=False, description="Accept any certificate of the server.")
-    v4auth: bool = Field(
+    v4auth: Annotated[bool, NoEffect("requests are always signed with version 4")] = Field(
         default=True, description="Accepted, without effect: requests always carry signature 4."
     )
     signpayload: bool | None = Field(
