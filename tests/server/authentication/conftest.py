@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
+from tests.server.authentication.passwords import ALICE
+from tests.server.authentication.recording import Options, Recorder, plugged
 
-from entrepot.core.access import Access, Asking, Authenticator, Identity
+from entrepot.core.access import Access, Asking, Authenticator, Identity, Rights
 from entrepot.core.configuration import load
 from entrepot.core.plugins import Plugins, load_plugins
 from entrepot.server.app import create_app
@@ -55,3 +58,27 @@ def ask() -> Ask:
         return asyncio.run(authenticator.authorize(given, wanted))
 
     return asking
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def client(recorder: Recorder, guarded: Guarded) -> TestClient:
+    """A client of an application that asks the recorder."""
+
+    @asynccontextmanager
+    async def open_recorder(_: Options, __: Rights) -> AsyncGenerator[Authenticator, None]:
+        yield recorder
+
+    return guarded(plugged(open_recorder), AUTH="recorder")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file with one user."""
+    path = tmp_path / "htpasswd"
+    path.write_text(ALICE)
+    return path
