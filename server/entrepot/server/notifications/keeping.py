@@ -62,9 +62,13 @@ class Keeper:
 
         If the disk does not take them it is logged, and they are tried again; until then they
         stay in memory, within bounds.
+
+        Raises RuntimeError: after `end`.
         """
         if not letters:
             return
+        if self._is_ending:
+            raise RuntimeError("notifications have ended")
         for letter in letters:
             self._counts.of(letter.endpoint).events += 1
             self._bytes += len(letter.body)
