@@ -6,11 +6,11 @@ import logging
 import sys
 from importlib.metadata import version
 from typing import Any, TextIO
-from uuid import uuid4
 
 from starlette.types import ASGIApp
 
 from entrepot.core.configuration import Configuration
+from entrepot.server.instance import INSTANCE
 from entrepot.server.logs import access
 from entrepot.server.logs.forms import LineFormatter
 from entrepot.server.logs.output import Output, OutputHandler
@@ -75,7 +75,7 @@ def _output(stream: TextIO, what: str) -> Output:
 
 def _constant(fields: dict[str, Any]) -> dict[str, Any]:
     """What is in every line: what runs here, and the configuration's own fields."""
-    return {"instance.id": str(uuid4()), "version": version("entrepot"), **fields}
+    return {"instance.id": INSTANCE, "version": version("entrepot"), **fields}
 
 
 def _is_news(record: logging.LogRecord) -> bool:

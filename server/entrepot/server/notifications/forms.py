@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 from pydantic_core import to_json
 
 from entrepot.core.configuration import Http
 from entrepot.core.events import Event, Target
 from entrepot.core.manifest import Descriptor
+from entrepot.server.instance import INSTANCE
 
 ENVELOPE = "application/vnd.docker.distribution.events.v2+json"
 CLOUD_EVENT = "application/cloudevents+json"
@@ -25,7 +25,7 @@ class Origin:
     """The registry as events name it: where it runs, and which start of it this is."""
 
     address: str  # host:port, or the host alone
-    instance: str = field(default_factory=lambda: str(uuid4()))
+    instance: str = INSTANCE
 
     @classmethod
     def here(cls, http: Http) -> Origin:
