@@ -44,6 +44,7 @@ def set_up_logging(configuration: Configuration) -> None:
     for name in _OURS:
         logging.getLogger(name).setLevel(level)
     logging.getLogger("_granian.utils").addFilter(_is_news)
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # not shown
 
 
 def logged(app: ASGIApp, configuration: Configuration) -> ASGIApp:
