@@ -25,6 +25,8 @@ from entrepot.server.servers.watching import Renewal
 
 _LOG = logging.getLogger("entrepot.server")
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
+PAGES_DRAIN = 1.0
+"""Seconds that requests of debug pages have; with none, even an idle server was broken off."""
 
 
 class EndedError(RegistryError):
@@ -71,7 +73,7 @@ async def _serve(
         await stack.enter_async_context(app.router.lifespan_context(app))
         if place.debug is not None:
             pages = debug_listener(debug_app(configuration, app), place.debug)
-            await stack.enter_async_context(started(pages, 0))
+            await stack.enter_async_context(started(pages, PAGES_DRAIN))
         serving = listener(
             logged(app, configuration), configuration, place.listening, place.material
         )
@@ -80,6 +82,7 @@ async def _serve(
         await stack.enter_async_context(renewed(configuration, place, serving))
         ready()
         await _first(told.wait(), serving.wait(), *([stop()] if stop is not None else []))
+        app.state.health.drain()
         if not told.is_set() and stop is None:
             raise EndedError("the server ended by itself; its last words are above")
 

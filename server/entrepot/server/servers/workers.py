@@ -19,7 +19,7 @@ from entrepot.core.errors import RegistryError
 from entrepot.server.debug import debug_app
 from entrepot.server.health.sharing import SHARED_FOLDER
 from entrepot.server.servers.choosing import debug_listener
-from entrepot.server.servers.here import run, started, stop_signals
+from entrepot.server.servers.here import PAGES_DRAIN, run, started, stop_signals
 from entrepot.server.servers.material import Material
 from entrepot.server.servers.sockets import Sockets
 from entrepot.server.servers.watching import Renewal
@@ -79,7 +79,7 @@ class _Workers:
             async with AsyncExitStack() as stack:
                 if debug is not None:
                     pages = debug_listener(debug_app(self._configuration), debug)
-                    await stack.enter_async_context(started(pages, 0))
+                    await stack.enter_async_context(started(pages, PAGES_DRAIN))
                 await self._work(told, ready)
                 self._sockets.close()
                 await self._stop(self._configuration.http.draintimeout.seconds + _GRACE)
