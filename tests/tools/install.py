@@ -67,6 +67,9 @@ DEBIAN = (
     DebianProgram("busybox", "busybox-static", "busybox", "content of the runnable test image"),
     DebianProgram("openssl", "openssl", "openssl", "makes certificates for the tests"),
     DebianProgram("curl", "curl", "curl", "client: resumes downloads by range"),
+    DebianProgram("debootstrap", "debootstrap", "debootstrap", "makes the base of our image"),
+    DebianProgram("nginx", "nginx-light", "nginx", "the proxy before several replicas"),
+    DebianProgram("systemd-analyze", "systemd", "systemd-analyze", "checks the service unit"),
 )
 GO = (
     GoProgram(
