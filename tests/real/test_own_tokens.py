@@ -99,9 +99,8 @@ class Yard:
 
     def tags(self, name: str) -> list[str]:
         header = self.header("alice", f"repository:{name}:pull")
-        tags: list[str] = self.registry.http.get(f"/v2/{name}/tags/list", headers=header).json()[
-            "tags"
-        ]
+        answer = self.registry.http.get(f"/v2/{name}/tags/list", headers=header)
+        tags: list[str] = answer.json()["tags"]
         return tags
 
     def verify(self, name: str) -> None:
@@ -238,6 +237,19 @@ def test_docker_keeps_a_refresh_token_and_no_password(
     known = json.loads((Path(docker.env["HOME"]) / "config.json").read_text())["auths"][address]
     assert known["identitytoken"]
     assert base64.b64decode(known["auth"]) == b"bob:"
+
+
+def test_docker_pulls_anonymously_what_is_public_alone(
+    docker: Engine, yard: Yard, name: str
+) -> None:
+    for folder in ("public", "team"):
+        target = yard.reference(f"{folder}/{name}")
+        COPIERS["skopeo"].push(yard.image("twelve"), target, yard.env("alice"))
+
+    docker("logout", yard.server.address)
+    docker("pull", "-q", yard.reference(f"public/{name}"))
+    pull = ("pull", "-q", yard.reference(f"team/{name}"))
+    refused(*docker.client, *pull, env=docker.env)
 
 
 def test_podman_logs_in(yard: Yard, name: str) -> None:
