@@ -21,11 +21,10 @@ def configured(**variables: str) -> Configuration:
     given = {
         "STORAGE": "inmemory",
         "STORAGE_DELETE_ENABLED": "true",
+        "HTTP_DEBUG_ADDR": "127.0.0.1:5001",
         "HTTP_DEBUG_PROMETHEUS_ENABLED": "true",
     } | variables
-    found = load(None, {f"REGISTRY_{name}": value for name, value in given.items()}).configuration
-    debug = found.http.debug.model_copy(update={"addr": "127.0.0.1:5001"})
-    return found.model_copy(update={"http": found.http.model_copy(update={"debug": debug})})
+    return load(None, {f"REGISTRY_{name}": value for name, value in given.items()}).configuration
 
 
 @dataclass(frozen=True, slots=True)
