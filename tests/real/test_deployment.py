@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -80,7 +80,7 @@ def volume(tmp_path: Path) -> Path:
 @contextmanager
 def container(
     podman: Engine, volume: Path, *arguments: str
-) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+) -> Generator[tuple[str, subprocess.Popen[bytes]], None, None]:
     """The image runs; gives its address and the process that waits for it."""
     address = f"127.0.0.1:{free_port()}"
     given = ("-e", f"REGISTRY_HTTP_ADDR={address}", "-v", f"{volume}:/var/lib/registry")
@@ -187,7 +187,7 @@ def certificate(folder: Path) -> Path:
 
 
 @contextmanager
-def proxy(folder: Path, port: int) -> Iterator[None]:
+def proxy(folder: Path, port: int) -> Generator[None, None, None]:
     command = (require_tool("nginx"), "-p", folder, "-c", folder / "nginx.conf")
     with subprocess.Popen(command, env=clean_environment()) as process:
         try:
