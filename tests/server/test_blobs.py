@@ -117,6 +117,31 @@ def test_known_blob_is_not_sent_again(client: TestClient, push: Pusher, form: st
     assert response.content == b""
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    ("name", "form", "status"),
+    [
+        ("If-None-Match", '"{}"', 304),
+        ("If-None-Match", '"sha256:0"', 200),
+        ("If-Match", '"{}"', 200),
+        ("If-Match", '"a", "{}"', 200),
+        ("If-Match", "*", 200),
+        ("If-Match", '"sha256:0"', 412),
+        ("If-Match", 'W/"{}"', 412),
+    ],
+)
+def test_conditions_hold_for_both_methods(
+    client: TestClient, push: Pusher, method: str, name: str, form: str, status: int
+) -> None:
+    digest = push.blob("a", CONTENT)
+
+    response = client.request(method, f"/v2/a/blobs/{digest}", headers={name: form.format(digest)})
+
+    assert response.status_code == status
+    assert bool(response.content) == (status == 200 and method == "GET")
+    assert response.headers["docker-content-digest"] == digest
+
+
 def test_if_range_of_another_version_gives_the_whole(client: TestClient, push: Pusher) -> None:
     digest = push.blob("a", CONTENT)
     url = f"/v2/a/blobs/{digest}"

@@ -30,7 +30,6 @@ CASES = [
     Case("GET", "/v1/_ping", 404, "UNSUPPORTED"),
     Case("POST", "/v2/_catalog", 405, "UNSUPPORTED"),
     Case("POST", "/v2/a/tags/list", 405, "UNSUPPORTED"),
-    Case("OPTIONS", "/v2/a/manifests/x", 405, "UNSUPPORTED"),
     Case("GET", "/v2/a/tags/list", 404, "NAME_UNKNOWN"),
     Case("GET", "/v2/A/tags/list", 400, "NAME_INVALID"),
     Case("GET", f"/v2/{'x' * 256}/tags/list", 400, "NAME_INVALID"),
@@ -104,6 +103,29 @@ def test_base_says_that_this_is_a_registry(client: TestClient, method: str, path
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
     assert response.headers["content-length"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v2/", "DELETE, GET, HEAD, PATCH, POST, PUT"),
+        ("/v2/_catalog", "GET"),
+        ("/v2/a/manifests/1", "DELETE, GET, HEAD, PUT"),
+    ],
+)
+def test_options_are_told_as_browsers_ask_for_them(
+    client: TestClient, path: str, allowed: str
+) -> None:
+    response = client.options(path)
+
+    assert response.status_code == 200
+    assert response.headers["allow"] == allowed
+    assert response.content == b""
+
+
+@pytest.mark.parametrize("path", ["/v2/_catalog?n=", "/v2/_catalog?n=&last="])
+def test_number_left_empty_is_none(client: TestClient, path: str) -> None:
+    assert client.get(path).json() == {"repositories": []}
 
 
 def test_root_answers_for_liveness(client: TestClient) -> None:

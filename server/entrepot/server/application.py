@@ -92,8 +92,8 @@ class Api:
             raise errors.NoEndpointError("no such endpoint: the API is below /v2/")
         seen.kind, seen.name, seen.reference = found.route.kind, found.name, found.reference
         method: str = scope["method"]
-        if self.registry is None:
-            return PlainTextResponse("starting", 503, {"Retry-After": "1"})
+        if self.registry is None or method == "OPTIONS":
+            return _without_storage(found, method)
         identity = ANONYMOUS
         if self.gate is not None:
             identity = await self.gate.admit(scope, found, method, self.registry)
@@ -137,6 +137,13 @@ class Api:
                 return None
             path = path[len(prefix) - 1 :]
         return path
+
+
+def _without_storage(found: routes.Match, method: str) -> Response:
+    """Browsers ask for options before they send credentials; there is nothing secret in them."""
+    if method == "OPTIONS":
+        return Response(headers={"Allow": ", ".join(found.route.allowed)})
+    return PlainTextResponse("starting", 503, {"Retry-After": "1"})
 
 
 def _mounted(scope: Scope) -> str:

@@ -47,7 +47,6 @@ NEEDS = [
     ("PATCH", UPLOAD, (PULL, PUSH)),
     ("PUT", UPLOAD, (PULL, PUSH)),
     ("DELETE", UPLOAD, (DELETE,)),
-    ("OPTIONS", "/v2/a/b/tags/list", ()),
     ("PUT", "/v2/a/b/tags/list", (PULL, PUSH)),
     ("PUT", "/v2/a/b/manifests/.bad", (PULL, PUSH)),
     ("PUT", UPLOAD + "?from=c", (PULL, PUSH)),
@@ -66,6 +65,15 @@ def test_what_a_request_needs(
 @pytest.mark.parametrize("url", ["/", "/v2/nothing", "/v1/_ping", "/v2/a/b/c"])
 def test_nobody_is_asked_where_nothing_is(url: str, client: TestClient, recorder: Recorder) -> None:
     assert client.get(url).status_code in {200, 404}
+    assert not recorder.asked
+
+
+def test_browsers_may_ask_for_options_before_they_log_in(
+    client: TestClient, recorder: Recorder
+) -> None:
+    answer = client.options("/v2/a/b/tags/list")
+
+    assert (answer.status_code, answer.headers["allow"]) == (200, "GET")
     assert not recorder.asked
 
 

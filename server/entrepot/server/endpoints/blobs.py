@@ -11,7 +11,7 @@ from entrepot.core.errors import UnsupportedError
 from entrepot.core.names import Digest
 from entrepot.server import happening, ranges
 from entrepot.server.call import Call
-from entrepot.server.conditions import matches, still_valid
+from entrepot.server.conditions import matches, still_valid, unmet
 from entrepot.server.sending import PartsResponse, StreamResponse
 
 _TYPE = "application/octet-stream"
@@ -23,6 +23,8 @@ async def head(call: Call) -> Response:
     digest = Digest.parse(call.reference)
     blob = await call.repository.blobs.find(digest)
     headers = _headers(digest)
+    if (answer := _by_condition(call, digest, headers)) is not None:
+        return answer
     headers["Content-Length"] = str(blob.size)
     await happening.blob_pulled(call, blob)
     return Response(headers=headers, media_type=_TYPE)
@@ -32,8 +34,8 @@ async def get(call: Call) -> Response:
     digest = Digest.parse(call.reference)
     blob = await call.repository.blobs.look(digest)
     headers = _headers(digest)
-    if matches(call.headers.get("if-none-match"), str(digest)):
-        return Response(status_code=304, headers=headers)
+    if (answer := _by_condition(call, digest, headers)) is not None:
+        return answer
     if blob.content is None:
         url = await call.registry.redirects.find(blob.stored)
         if url is not None:
@@ -57,6 +59,15 @@ async def delete(call: Call) -> Response:
     await call.repository.blobs.delete(digest)
     await happening.blob_deleted(call, digest)
     return Response(status_code=202)
+
+
+def _by_condition(call: Call, digest: Digest, headers: dict[str, str]) -> Response | None:
+    """The answer to a request whose conditions leave nothing to send; None: they do not."""
+    if unmet(call.headers.get("if-match"), str(digest)):
+        return Response(status_code=412, headers=headers)
+    if matches(call.headers.get("if-none-match"), str(digest)):
+        return Response(status_code=304, headers=headers)
+    return None
 
 
 def _headers(digest: Digest) -> dict[str, str]:

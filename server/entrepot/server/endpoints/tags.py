@@ -68,7 +68,7 @@ def _repositories(call: Call, after: str) -> AsyncGenerator[str, None]:
 
 def _number(call: Call) -> int | None:
     text = call.parameter("n")
-    if text is None:
+    if not text:
         return None
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
         raise PaginationNumberInvalidError(
