@@ -9,8 +9,10 @@ import pytest
 from starlette.testclient import TestClient
 from tests.server.authorization.conftest import ALICE, BOB, ask
 
+from entrepot.core.access import BusyError
 from entrepot.server.authentication import htpasswd
 from entrepot.server.authorization.failures import Failures
+from entrepot.server.authorization.turns import Turns
 
 WRONG = ("alice", "wrong")
 
@@ -101,6 +103,34 @@ def test_token_and_refresh_go_on_while_logins_have_to_wait(service: TestClient) 
     assert service.post("/auth/token", data=form).status_code == 200
     header = {"Authorization": f"Bearer {login['token']}"}
     assert service.get("/v2/", headers=header).status_code == 200
+
+
+@pytest.mark.anyio
+async def test_turns_are_few_and_who_cannot_wait_is_sent_away() -> None:
+    turns = Turns(2, 3)
+    running, most, ended = 0, 0, asyncio.Event()
+
+    async def work() -> None:
+        nonlocal running, most
+        async with turns.take():
+            running += 1
+            most = max(most, running)
+            await ended.wait()
+            running -= 1
+
+    working = [asyncio.create_task(work()) for _ in range(5)]
+    await asyncio.sleep(0)
+    with pytest.raises(BusyError):
+        await work()
+    working[4].cancel()
+    await asyncio.wait([working[4]])
+    working.append(asyncio.create_task(work()))
+    ended.set()
+    await asyncio.wait(working)
+
+    assert (most, running) == (2, 0)
+    assert [task.cancelled() for task in working] == [False] * 4 + [True, False]
+    await work()
 
 
 def test_many_guesses_at_once_overrun_the_limit_by_little(

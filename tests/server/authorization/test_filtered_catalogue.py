@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,7 +81,18 @@ def test_without_the_right_there_is_no_catalogue(filled: TestClient) -> None:
     assert filled.get("/v2/_catalog").status_code == 401
 
 
-def test_catalogue_is_whole_without_a_policy(start: Start, users: Any) -> None:
+def test_catalogue_wants_a_token_even_where_everybody_may_see_it(
+    start: Start, users: Path, key: Path
+) -> None:
+    rule = {"anonymous": True, "repositories": ["public/*"], "actions": ["pull", "catalog"]}
+    auth = {"entrepot": {"htpasswd": str(users), "keys": [str(key)]}}
+    client = start(auth=auth, access={"rules": [rule]})
+
+    assert client.get("/v2/_catalog").status_code == 401
+    assert client.get("/v2/_catalog", headers=token(client, None, LIST)).status_code == 200
+
+
+def test_catalogue_is_whole_without_a_policy(start: Start, users: Path) -> None:
     client = start(auth={"entrepot": {"htpasswd": str(users)}})
     client.headers.update(token(client, ALICE, "repository:alice/app:pull,push"))
     Pusher(client).image("alice/app", "1")

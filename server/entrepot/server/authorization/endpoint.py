@@ -5,7 +5,6 @@ Sources: Distribution, "Token Authentication Specification" and "OAuth2 Token Au
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import json
 import math
@@ -28,6 +27,7 @@ from entrepot.server.authorization.addresses import Network, client_address
 from entrepot.server.authorization.failures import Failures
 from entrepot.server.authorization.passwords import Passwords
 from entrepot.server.authorization.tokens import Tokens
+from entrepot.server.authorization.turns import Turns
 from entrepot.server.body import chunks
 
 PATH = "/auth/token"
@@ -36,6 +36,7 @@ _LARGEST_FORM = 64 * 1024  # bytes
 _IDLE = 30.0  # seconds in which something of a form has to come
 _MOST_FIELDS = 200
 _AT_A_TIME = 4  # passwords verified; what a guesser may overrun the limit by
+_MOST_WAITING = 64  # for their turn to be verified
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -93,14 +94,12 @@ class TokenEndpoint:
     passwords: Passwords
     failures: Failures
     proxies: Sequence[Network] = ()
-    _slots: asyncio.Semaphore = field(
-        default_factory=lambda: asyncio.Semaphore(_AT_A_TIME), init=False
-    )
+    _turns: Turns = field(default_factory=lambda: Turns(_AT_A_TIME, _MOST_WAITING), init=False)
 
     async def __call__(self, scope: Scope, receive: Receive) -> Response:
         """The answer to GET and POST; others get 405.
 
-        Raises BusyError: if passwords cannot be verified now; ClientDisconnect.
+        Raises BusyError: if too many wait for their password to be verified; ClientDisconnect.
         """
         account(scope).kind = "token"
         try:
@@ -145,7 +144,7 @@ class TokenEndpoint:
             return ANONYMOUS
         address = client_address(scope, self.proxies)
         self._check_failures(address, given.user)
-        async with self._slots:
+        async with self._turns.take():
             self._check_failures(address, given.user)
             if not await self.passwords.verify(given.user, given.password):
                 self.failures.add(address, given.user, time.monotonic())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
@@ -11,6 +12,8 @@ from entrepot.core.configuration import Configuration, parse_rules
 from entrepot.core.errors import ConfigurationError
 from entrepot.core.policy import Policy
 from entrepot.server.authentication.watching import Watched
+
+_LOG = logging.getLogger("entrepot.server.authorization")
 
 LOOK = 1.0
 """Seconds between two looks at the policy's file."""
@@ -73,8 +76,11 @@ def _unfinished(content: bytes) -> str:
 async def _follow(file: Watched[Policy], rights: PolicyRights) -> None:
     while True:
         await asyncio.sleep(LOOK)
-        if await asyncio.to_thread(file.look):
-            rights.policy = file.value
+        try:
+            if await asyncio.to_thread(file.look):
+                rights.policy = file.value
+        except Exception:  # whatever it is, the next change of the file may be fine again
+            _LOG.exception("access.file: cannot be read; the policy before stays in force")
 
 
 def check_denied(rights: Rights, identity: Identity, wanted: Sequence[Access]) -> None:
