@@ -28,6 +28,8 @@ class Doorway:
         client = peer(*given)
         if client[0] is not given[0]:
             scope["client"] = client
+        if scope["http_version"] == "2" and scope["method"] == "HEAD":
+            send = _bodiless(send)
         self._busy[client] = self._busy.get(client, 0) + 1
         try:
             await self._app(scope, receive, self._last(scope, send) if self.is_leaving else send)
@@ -48,3 +50,14 @@ class Doorway:
             await send(message)
 
         return sending
+
+
+def _bodiless(send: Send) -> Send:
+    """An answer to HEAD without its body, which Granian leaves away in HTTP/1.1 only."""
+
+    async def sending(message: Message) -> None:
+        if message.get("body"):
+            message["body"] = b""
+        await send(message)
+
+    return sending

@@ -27,6 +27,8 @@ from entrepot.server.servers.sockets import BACKLOG
 _LOG = logging.getLogger("entrepot.server")
 _BUFFER = 2 * CHUNK  # bytes received in one piece at most; each costs the same way through Python
 _HEADERS = 64 * 1024  # bytes of the headers of a request in HTTP/2
+_FRAME = CHUNK  # bytes; Go's clients send what they are allowed to, others 16 KiB
+_STREAM, _CONNECTION = 4 * CHUNK, 8 * CHUNK  # bytes that may wait to be read
 _STREAMS = 128  # requests at once on a connection of HTTP/2
 _LEAVING = 5.0  # seconds in which clients are asked to connect anew before idle ones must
 _LOGS: dict[str, Any] = {
@@ -51,7 +53,11 @@ class _Server(Server):
                 header_read_timeout=round(HEADER_SECONDS * 1000), max_buffer_size=_BUFFER
             ),
             http2_settings=HTTP2Settings(
-                max_concurrent_streams=_STREAMS, max_headers_size=_HEADERS
+                initial_connection_window_size=_CONNECTION,
+                initial_stream_window_size=_STREAM,
+                max_concurrent_streams=_STREAMS,
+                max_frame_size=_FRAME,
+                max_headers_size=_HEADERS,
             ),
             log_level=LogLevels.error,
             log_dictconfig=_LOGS,

@@ -61,8 +61,7 @@ class Protocol(HttpToolsProtocol):
     app: Any
     server_state: State
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.server_state.empty.clear()
         connection = transport.get_extra_info("ssl_object")

@@ -16,7 +16,7 @@ from entrepot.server.servers.material import Material
 _LOG = logging.getLogger("entrepot.server")
 _SILENT = logging.getLogger("entrepot.server.servers.silent")
 _SILENT.disabled = True
-_BETWEEN = 3.0  # seconds between two looks
+_BETWEEN = 4.0  # seconds between two looks
 _DAY = 24 * 60 * 60.0
 
 Seen = tuple[tuple[int, ...], ...]
