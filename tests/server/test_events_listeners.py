@@ -14,7 +14,7 @@ from tests.server.listening_plugin import Observed, client_with, plugins_with
 from entrepot.core.errors import ConfigurationError
 from entrepot.core.events import Event, Source, Target
 from entrepot.server.call import Call
-from entrepot.server.happening import address
+from entrepot.server.happening import source
 from entrepot.server.listeners import Listener, Listeners
 
 EVENT = Event("1", 0.0, "push", Target("a"), Source("2"))
@@ -171,7 +171,7 @@ def test_mistakes_are_told_at_start(observers: str, told: str) -> None:
 
 def seen(headers: list[tuple[bytes, bytes]], client: tuple[str, int] | None) -> str:
     scope = {"type": "http", "headers": headers, "client": client}
-    return address(Call(scope, None, None, None, None, "GET"))  # type: ignore[arg-type]
+    return source(Call(scope, None, None, None, None, "GET")).address  # type: ignore[arg-type]
 
 
 PEER = ("192.0.2.7", 4711)

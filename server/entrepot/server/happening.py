@@ -19,6 +19,9 @@ from entrepot.server.call import Call
 BLOB_TYPE = "application/octet-stream"
 _LONGEST_ADDRESS = 45  # of an IPv6 address with an IPv4 address in it
 _LONGEST = 1024  # characters of a header that an event repeats
+_HOST, _AGENT = b"host", b"user-agent"
+_FORWARDED, _REAL = b"x-forwarded-for", b"x-real-ip"
+_TOLD = frozenset({_HOST, _AGENT, _FORWARDED, _REAL})
 
 
 async def manifest_pulled(call: Call, found: Manifest, reference: Reference) -> None:
@@ -79,29 +82,27 @@ async def _tell(call: Call, action: Action, target: Target) -> None:
 
 def source(call: Call) -> Source:
     """The request as events name it, however much of it was sent."""
-    headers = call.headers
+    told: dict[bytes, str] = {}
+    for name, value in call.scope["headers"]:
+        if name in _TOLD and name not in told:
+            told[name] = value.decode("latin-1")[:_LONGEST]
     return Source(
         call.account.id,
-        address(call),
-        headers.get("host", "")[:_LONGEST],
+        address(told.get(_FORWARDED, ""), told.get(_REAL, ""), call.scope.get("client")),
+        told.get(_HOST, ""),
         call.method[:_LONGEST],
-        headers.get("user-agent", "")[:_LONGEST],
+        told.get(_AGENT, ""),
     )
 
 
-def address(call: Call) -> str:
+def address(forwarded: str, real: str, peer: tuple[str, int] | None) -> str:
     """The client's IP address as proxies tell it, or else the peer's, with its port.
 
     Source: Distribution, which believes the first element of X-Forwarded-For, then X-Real-Ip.
     """
-    headers = call.headers
-    for told in (
-        headers.get("x-forwarded-for", "").partition(",")[0],
-        headers.get("x-real-ip", ""),
-    ):
-        if _is_address(told := told.strip()):
+    for told in (forwarded.partition(",")[0], real):
+        if told and _is_address(told := told.strip()):
             return told
-    peer: tuple[str, int] | None = call.scope.get("client")
     if not peer or not peer[0]:
         return ""
     host = f"[{peer[0]}]" if ":" in peer[0] else peer[0]

@@ -74,6 +74,8 @@ class Endpoint(Section):
     """Events that it does not get."""
     format: Literal["distribution", "cloudevents"] = "distribution"
     """Form of a request: Distribution's envelope, or CloudEvents 1.0 as structured JSON."""
+    batch: int = Field(default=1, ge=1, le=1000)
+    """Most events of one request."""
     maxattempts: int = Field(default=0, ge=0)
     """Times that it may refuse an event until that becomes a dead letter; 0: without end."""
     maxage: Duration = Duration.parse("0s")

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 class EndpointCounts:
     """Of one endpoint, since this process started; `pending` and `dead` are what is there now.
 
-    `events` were taken for it. `successes` and `failures` are answers, by `statuses` such as
-    `200 OK`; `errors` are requests without an answer. `dropped` never reached it and are gone.
+    `events` were taken for it. Those of a request count as `successes`, as `failures` if the
+    answer refused them, or as `errors` if there was none; `statuses` are the answers, such as
+    `200 OK`. `dropped` events never reached it and are gone.
     """
 
     events: int = 0
@@ -34,4 +35,7 @@ class Counts:
         self.endpoints: dict[str, EndpointCounts] = {}
 
     def of(self, endpoint: str) -> EndpointCounts:
-        return self.endpoints.setdefault(endpoint, EndpointCounts())
+        found = self.endpoints.get(endpoint)
+        if found is None:
+            found = self.endpoints[endpoint] = EndpointCounts()
+        return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +17,7 @@ from entrepot.server.instance import INSTANCE
 
 ENVELOPE = "application/vnd.docker.distribution.events.v2+json"
 CLOUD_EVENT = "application/cloudevents+json"
+CLOUD_EVENTS = "application/cloudevents-batch+json"
 _INDENT = 3
 _TYPE = "io.entrepot."
 
@@ -41,8 +43,8 @@ class Form:
     origin: Origin
     references: bool = False
 
-    def envelope(self, event: Event) -> bytes:
-        """Distribution 3's: one event, indented by three spaces."""
+    def for_envelope(self, event: Event) -> bytes:
+        """As Distribution 3 writes it, indented by three spaces."""
         written = {
             "id": event.id,
             "timestamp": timestamp(event.moment),
@@ -52,7 +54,7 @@ class Form:
             "actor": _actor(event),
             "source": {"addr": self.origin.address, "instanceID": self.origin.instance},
         }
-        return to_json({"events": [written]}, indent=_INDENT)
+        return to_json(written, indent=_INDENT)
 
     def cloud_event(self, event: Event) -> bytes:
         """Structured JSON. Source: CloudEvents 1.0.2, "JSON Event Format"."""
@@ -96,6 +98,14 @@ class Form:
         if self.references and target.references:
             written["references"] = [_descriptor(one) for one in target.references]
         return written
+
+
+def request_body(content_type: str, events: Sequence[bytes]) -> bytes:
+    """Events that were written as one request; of type `CLOUD_EVENT` there is but one."""
+    if content_type == ENVELOPE:
+        indented = (event.replace(b"\n", b"\n      ") for event in events)
+        return b'{\n   "events": [\n      ' + b",\n      ".join(indented) + b"\n   ]\n}"
+    return events[0] if content_type == CLOUD_EVENT else b"[" + b",".join(events) + b"]"
 
 
 def subject(target: Target) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A request to be made, and of which event.
+    """An event as it is written in a request of type `content_type`.
 
     Of one that is in the outbox, `number` is its place there, and `refusals` how often the
     receiver refused it.

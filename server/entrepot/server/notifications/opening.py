@@ -102,6 +102,7 @@ def _patience(endpoint: Endpoint) -> Patience:
         endpoint.backoff.seconds or _SECOND,
         endpoint.maxattempts,
         endpoint.maxage.seconds,
+        endpoint.batch,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -10,7 +10,7 @@ from entrepot.core.configuration import Configuration
 from entrepot.core.configuration.model_services import Endpoint
 from entrepot.core.errors import ConfigurationError
 from entrepot.core.events import Event
-from entrepot.server.notifications.forms import CLOUD_EVENT, ENVELOPE, Form, subject
+from entrepot.server.notifications.forms import CLOUD_EVENT, CLOUD_EVENTS, ENVELOPE, Form, subject
 from entrepot.server.notifications.letters import Letter
 
 
@@ -66,22 +66,19 @@ class Writer:
     """Writes an event for each receiver that wants it, once in each form."""
 
     def __init__(self, wanting: Sequence[Receiver], form: Form) -> None:
-        self._wanting = tuple(wanting)
-        self._forms: dict[str, tuple[str, Callable[[Event], bytes]]] = {
-            "distribution": (ENVELOPE, form.envelope),
-            "cloudevents": (CLOUD_EVENT, form.cloud_event),
-        }
+        self._wanting = [(receiver, _content_type(receiver.endpoint)) for receiver in wanting]
+        self._form = form
 
     def letters(self, event: Event) -> list[Letter]:
-        written: dict[str, bytes] = {}
+        written: dict[bool, bytes] = {}
         letters: list[Letter] = []
         about = subject(event.target)
-        for receiver in self._wanting:
+        for receiver, content_type in self._wanting:
             if receiver.wants(event):
-                kind = receiver.endpoint.format
-                content_type, write = self._forms[kind]
-                if kind not in written:
-                    written[kind] = write(event)
+                is_envelope = content_type == ENVELOPE
+                if is_envelope not in written:
+                    write = self._form.for_envelope if is_envelope else self._form.cloud_event
+                    written[is_envelope] = write(event)
                 letters.append(
                     Letter(
                         receiver.name,
@@ -90,7 +87,13 @@ class Writer:
                         about,
                         event.moment,
                         content_type,
-                        written[kind],
+                        written[is_envelope],
                     )
                 )
         return letters
+
+
+def _content_type(endpoint: Endpoint) -> str:
+    if endpoint.format == "distribution":
+        return ENVELOPE
+    return CLOUD_EVENT if endpoint.batch == 1 else CLOUD_EVENTS

@@ -8,8 +8,10 @@ import sqlite3
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
 
 from entrepot.server.notifications.counts import EndpointCounts
+from entrepot.server.notifications.forms import CLOUD_EVENT, request_body
 from entrepot.server.notifications.keeping import Keeper
 from entrepot.server.notifications.letters import Letter
 from entrepot.server.notifications.lock import Lock
@@ -18,7 +20,7 @@ from entrepot.server.notifications.posting import Mailbox, Outcome
 from entrepot.server.notifications.seldom import Seldom
 
 _LOG = logging.getLogger("entrepot.server.notifications")
-_BATCH = 64  # letters looked at together; as many may come twice after a crash
+_LETTERS = 64  # that are looked at together; as many may come twice after a crash
 _LOOK_SECONDS = 1.0  # between looks for what other processes wrote, and whether they are gone
 
 
@@ -27,13 +29,15 @@ class Patience:
     """When a receiver is left alone, and when a letter is given up. Times are seconds.
 
     After `threshold` failures in a row, `backoff` passes before each further try. A letter is
-    given up after `refusals` answers that refuse it, or at `age`; 0: never.
+    given up after `refusals` answers that refuse it, or at `age`; 0: never. Up to `batch` are
+    sent in one request; after a failure one alone, so that none is refused for another.
     """
 
     threshold: int = 10
     backoff: float = 1.0
     refusals: int = 0
     age: float = 0.0
+    batch: int = 1
 
 
 class Sender:
@@ -83,7 +87,9 @@ class Sender:
         """Send what there is, then wait for more; whether nothing can be done for now."""
         try:
             if self._lock.take():
-                letters = await self._keeper.ask(self._outbox.first, self.name, _BATCH)
+                letters = await self._keeper.ask(
+                    self._outbox.first, self.name, max(_LETTERS, self._patience.batch)
+                )
                 if letters:
                     return not await self._deliver(letters)
             self._keeper.note(self.name, await self._keeper.ask(self._outbox.room, self.name))
@@ -102,28 +108,40 @@ class Sender:
     async def _deliver(self, letters: list[Letter]) -> bool:
         """Deliver letters in order, up to the first that fails; whether all went."""
         gone: list[int] = []
+        left = letters
         try:
-            for letter in letters:
-                outcome = await self._mailbox.post(letter.content_type, letter.body)
-                self._count(outcome)
+            while left:
+                batch = self._batch(left)
+                kind = batch[0].content_type
+                body = request_body(kind, [letter.body for letter in batch])
+                outcome = await self._mailbox.post(kind, body)
+                self._count(outcome, len(batch))
                 if not outcome.is_delivered:
                     await self._settle(gone)
                     gone = []
-                    await self._failed(letter, outcome)
+                    await self._failed(batch, outcome)
                     return False
-                gone.append(letter.number)
+                gone += [letter.number for letter in batch]
+                left = left[len(batch) :]
             return True
         finally:
             await self._settle(gone)
+
+    def _batch(self, letters: list[Letter]) -> list[Letter]:
+        """Those that go into the next request."""
+        kind = letters[0].content_type
+        most = 1 if self._failures or kind == CLOUD_EVENT else self._patience.batch
+        return list(takewhile(lambda one: one.content_type == kind, letters[:most]))
 
     async def _settle(self, gone: list[int]) -> None:
         if gone:
             room = await self._keeper.ask(self._outbox.settle, self.name, gone)
             self._keeper.note(self.name, room)
 
-    async def _failed(self, letter: Letter, outcome: Outcome) -> None:
-        """Give the letter up, or leave the receiver alone for a while."""
-        refusals = letter.refusals + (1 if outcome.status else 0)
+    async def _failed(self, batch: list[Letter], outcome: Outcome) -> None:
+        """Give a letter up, or leave the receiver alone for a while."""
+        letter = batch[0]
+        refusals = letter.refusals + (1 if outcome.status and len(batch) == 1 else 0)
         patience = self._patience
         reason = self._given_up(letter, refusals)
         told = "endpoint %s does not take events: %s; the oldest is from %s"
@@ -149,18 +167,18 @@ class Sender:
             return f"older than {patience.age:g} s"
         return ""
 
-    def _count(self, outcome: Outcome) -> None:
+    def _count(self, outcome: Outcome, letters: int) -> None:
         counts = self._counts
         if outcome.status:
             counts.statuses[outcome.label] += 1
         if outcome.is_delivered:
-            counts.successes += 1
+            counts.successes += letters
             if self._failures:
                 self._seldom.forget("failure")
             self._failures = 0
             return
         self._failures += 1
         if outcome.status:
-            counts.failures += 1
+            counts.failures += letters
         else:
-            counts.errors += 1
+            counts.errors += letters
