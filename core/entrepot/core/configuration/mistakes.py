@@ -78,6 +78,7 @@ def _sentence(details: ErrorDetails, model: type[BaseModel], path: Path) -> str:
     return _SENTENCES.get(kind, details["msg"])
 
 
+_MISSING = "missing; give it a value"
 _SECTION = "a section is wanted; put `key: value` lines below it"
 _LIST = "a list is wanted; put it in square brackets"
 _BOOLEAN = "true or false is wanted"
@@ -86,7 +87,9 @@ _NUMBER = "a number is wanted"
 _TEXT = "text is wanted; put a single value here"
 
 _SENTENCES = {
-    "missing": "missing; give it a value",
+    "missing": _MISSING,
+    "string_too_short": _MISSING,
+    "too_short": _MISSING,
     "string_type": _TEXT,
     "bool_type": _BOOLEAN,
     "bool_parsing": _BOOLEAN,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -73,6 +74,13 @@ class Prometheus(Section):
     """Serve metrics."""
     path: str = "/metrics"
     """Path of the metrics."""
+
+    @field_validator("path")
+    @classmethod
+    def _path(cls, text: str) -> str:
+        if not re.fullmatch(r"/[A-Za-z0-9._~/-]+", text) or text == "/debug/health":
+            raise ValueError("a path of its own is wanted; write it like /metrics")
+        return text
 
 
 class Debug(Section):
