@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 from entrepot.core.configuration import Configuration
 from entrepot.core.plugins import Plugins
+from entrepot.server.acme.certified import certified
 from entrepot.server.logs import set_up_logging
 from entrepot.server.memory import keep_freed_pieces
 from entrepot.server.servers.choosing import material, speaks_tls
@@ -30,8 +31,9 @@ def serve(configuration: Configuration, plugins: Plugins, ready: Callable[[], No
     set_up_logging(configuration)
     keep_freed_pieces()
     open_many_files()
-    shown = material(configuration)
     with ExitStack() as stack:
+        configuration = stack.enter_context(certified(configuration))
+        shown = material(configuration)
         main = stack.enter_context(listen(configuration))
         addr = configuration.http.debug.addr
         debug = stack.enter_context(listen_debug(addr)).of(0) if addr else None

@@ -93,6 +93,7 @@ HTTP = (
         "https://acme.example.com/directory",
         beside={f"{_ACME}.hosts": "[a.example.com]"},
     ),
+    Key(f"{_ACME}.httpaddr", "ours", "':8080'", beside={f"{_ACME}.hosts": "[a.example.com]"}),
     Key("http.headers", "2 3", "{X-Content-Type-Options: [nosniff]}"),
     Key("http.debug.addr", "2 3", "'localhost:5001'"),
     Key("http.debug.prometheus.enabled", "2 3", "true", beside={"http.debug.addr": "':5001'"}),

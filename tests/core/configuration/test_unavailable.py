@@ -15,7 +15,6 @@ Refuse = Callable[..., tuple[str, ...]]
 HEAD = "version: 0.1\n"
 
 ASKED = {
-    "http.tls.letsencrypt": "http: {tls: {letsencrypt: {cachefile: /c, email: a@b}}}",
     "proxy.remoteurl": "proxy: {remoteurl: 'https://registry-1.docker.io'}",
     "storage.cache.blobdescriptor": "storage: {inmemory: , cache: {blobdescriptor: redis}}",
     "storage.maintenance.uploadpurging": (

@@ -46,6 +46,13 @@ class LetsEncrypt(Section):
     """Names that certificates are asked for."""
     directoryurl: WebUrl = ""
     """The authority; Let's Encrypt if not given."""
+    httpaddr: str = Field(default=":80", validate_default=True)
+    """Where the authority's questions are answered, over plain HTTP."""
+
+    @field_validator("httpaddr")
+    @classmethod
+    def _address(cls, text: str) -> str:
+        return str(Address.parse(text))
 
 
 class Tls(Section):

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from entrepot.core.configuration.mistakes import line
 from entrepot.core.configuration.model import Configuration
-from entrepot.core.configuration.model_http import Tls
 from entrepot.core.configuration.tree import Path, Table, origin_at
 
 
@@ -24,11 +23,6 @@ class Row:
     reason: str = "not available yet"
 
 
-def _asks_letsencrypt(tls: Tls) -> bool:
-    acme = tls.letsencrypt
-    return bool(acme.cachefile or acme.email or acme.hosts or acme.directoryurl)
-
-
 _GO = "a middleware of Distribution is compiled into it"
 _REPLACED = (
     "what it sees is told to the plug-ins of `notifications.observers`, what it refuses is "
@@ -36,11 +30,6 @@ _REPLACED = (
 )
 
 ROWS = (
-    Row(
-        "http.tls.letsencrypt",
-        lambda it: _asks_letsencrypt(it.http.tls),
-        "let a proxy before it get certificates, and remove the section",
-    ),
     Row("proxy.remoteurl", lambda it: bool(it.proxy.remoteurl), "remove the section `proxy`"),
     Row(
         "storage.cache.blobdescriptor",

@@ -15,6 +15,7 @@ from entrepot.core.driver import DriverOptions
 from entrepot.core.layers import layers
 from entrepot.core.plugins import Plugins, disabled_by, load_plugins
 from entrepot.server import serving
+from entrepot.server.acme.wish import wish
 from entrepot.server.app import CONFIGURATION_PATH
 from entrepot.server.authentication.opening import authenticator_of
 from entrepot.server.authorization.checking import check
@@ -44,6 +45,7 @@ def read(config: Path | None, plugins: Plugins) -> tuple[Loaded, DriverOptions]:
     chosen_admissions(loaded.configuration, plugins)
     audience(loaded.configuration, plugins)
     check(loaded.configuration)
+    wish(loaded.configuration)
     storage = loaded.configuration.storage
     return loaded, driver_options(storage, plugins.driver(storage.driver).options)
 

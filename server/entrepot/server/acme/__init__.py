@@ -1,0 +1,1 @@
+"""Certificates from an ACME authority: obtained, kept in a cache, and renewed."""
