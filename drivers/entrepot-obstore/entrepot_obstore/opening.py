@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -20,6 +21,11 @@ from entrepot_obstore.runtime import use_one_thread
 _STORES: dict[str, Any] = {"s3": S3Store, "azure": AzureStore, "gcs": GCSStore}
 _ENDPOINTS = {"s3": "endpoint", "azure": "endpoint", "gcs": "base_url"}
 _LONG = timedelta(days=1)  # a blob may take that long on a slow line
+_SETTLING = 0.05
+"""Seconds in which obstore's threads let go of the last answers.
+
+Python ends the process with SIGABRT if it is shut down while they do (seen with 0.12).
+"""
 _POOL = timedelta(seconds=20)  # less than the time after which stores hang up
 
 
@@ -31,18 +37,24 @@ async def open_obstore(options: ObstoreOptions, /) -> AsyncGenerator[Driver, Non
     absent bucket or container; UnavailableError: if nobody answers.
     """
     use_one_thread()
+    try:
+        driver = await _opened(options)
+        try:
+            yield driver
+        finally:
+            driver.close()
+    finally:
+        await asyncio.sleep(_SETTLING)
+
+
+async def _opened(options: ObstoreOptions) -> ObstoreDriver:
     store = _store(options, options.config)
     signing: Store | None = store
     if options.redirectendpoint:
         endpoint: Settings = {_ENDPOINTS[kind_of(options.url)]: options.redirectendpoint}
         signing = _store(options, _without_endpoint(options.config) | endpoint)
     await _ask(store, options.url)
-    driver = ObstoreDriver(store, options, signing)
-    del store, signing
-    try:
-        yield driver
-    finally:
-        driver.close()
+    return ObstoreDriver(store, options, signing)
 
 
 async def _ask(store: Store, url: str) -> None:

@@ -37,6 +37,10 @@ class _Part:
     name: str
     header: int
 
+    @property
+    def end(self) -> int:
+        return self.offset + self.size
+
     def source(self, prefix: str) -> tuple[str, int]:
         return (prefix + self.name, 0) if self.name else (self.record, self.header)
 
@@ -49,10 +53,10 @@ class ObstoreUpload(Upload):
 
     async def size(self) -> int:
         records = await self._records()
-        if not records:
-            return 0
-        last = await self._part(records[-1])
-        return last.offset + last.size
+        end = (await self._part(records[-1])).end if records else 0
+        while (further := await self._find(end)) is not None:  # a listing may be behind
+            end = further.end
+        return end
 
     async def append(self, chunks: AsyncIterator[bytes], offset: int) -> int:
         """What came before a broken stream broke is kept; of a cancelled one, whole objects."""
@@ -98,8 +102,8 @@ class ObstoreUpload(Upload):
 
     async def commit(self, key: str, size: int) -> Entry:
         """One object that holds all is copied by the store; anything else passes through here."""
-        parts = await each(self._part, await self._records())
-        held = _held(parts)
+        parts = await self._parts()
+        held = parts[-1].end if parts else 0
         if held != size:
             raise OffsetError(self._prefix, f"upload holds {held} bytes, not {size}")
         try:
@@ -129,6 +133,22 @@ class ObstoreUpload(Upload):
         records = [key for key in keys if key.removeprefix(self._prefix).isdecimal()]
         return records if self._record_key(0) in records else []
 
+    async def _parts(self) -> list[_Part]:
+        """The appends up to the first gap, those that a listing does not show yet too."""
+        listed = {part.offset: part for part in await each(self._part, await self._records())}
+        parts: list[_Part] = []
+        end = 0
+        while (part := listed.get(end) or await self._find(end)) is not None:
+            parts.append(part)
+            end = part.end
+        return parts
+
+    async def _find(self, offset: int) -> _Part | None:
+        try:
+            return await self._part(self._record_key(offset))
+        except NotFoundError:
+            return None
+
     def _record_key(self, offset: int) -> str:
         return f"{self._prefix}{offset:020d}"
 
@@ -146,13 +166,3 @@ class ObstoreUpload(Upload):
             async with aclosing(self._driver.read(key, start)) as chunks:
                 async for chunk in chunks:
                     yield chunk
-
-
-def _held(parts: list[_Part]) -> int:
-    """Bytes up to the first gap."""
-    end = 0
-    for part in parts:
-        if part.offset != end:
-            break
-        end += part.size
-    return end
