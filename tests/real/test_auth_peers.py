@@ -61,20 +61,20 @@ def sections(
 class Pair:
     """Both registries, each with the same section `auth`."""
 
+    http: httpx2.Client
     ours: Server
     theirs: Server
 
     def ask(self, method: str, path: str, headers: Mapping[str, str]) -> tuple[Answer, Answer]:
         """Their answers to the same request: ours first."""
-        ours, theirs = (_asked(each, method, path, headers) for each in (self.ours, self.theirs))
-        return ours, theirs
+        ours = self._asked(self.ours.url + path, method, headers)
+        return ours, self._asked(self.theirs.url + path, method, headers)
 
-
-def _asked(server: Server, method: str, path: str, headers: Mapping[str, str]) -> Answer:
-    known = {"Host": "registry.test:5000", **headers}
-    answer = httpx2.request(method, server.url + path, headers=known, timeout=30)
-    body = answer.json() if answer.content[:1] == b"{" else answer.text
-    return Answer(answer.status_code, _ordered(answer.headers.get("www-authenticate", "")), body)
+    def _asked(self, url: str, method: str, headers: Mapping[str, str]) -> Answer:
+        answer = self.http.request(method, url, headers={"Host": "registry.test:5000", **headers})
+        body = answer.json() if answer.content[:1] == b"{" else answer.text
+        challenge = _ordered(answer.headers.get("www-authenticate", ""))
+        return Answer(answer.status_code, challenge, body)
 
 
 def _ordered(challenge: str) -> str:
@@ -89,7 +89,15 @@ def _ordered(challenge: str) -> str:
 
 
 @pytest.fixture(scope="module")
+def http() -> Generator[httpx2.Client, None, None]:
+    """A client for all requests."""
+    with httpx2.Client(timeout=30) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
 def pairs(
+    http: httpx2.Client,
     entrepot_server: StartEntrepot,
     distribution: StartDistribution,
     sections: Mapping[str, Mapping[str, object]],
@@ -100,7 +108,8 @@ def pairs(
     def start(way: str) -> Pair:
         if way not in started:
             config = {"auth": sections[way]}
-            started[way] = Pair(entrepot_server(config), distribution("3", config=config))
+            theirs = distribution("3", config=config)
+            started[way] = Pair(http, entrepot_server(config), theirs)
         return started[way]
 
     return start
@@ -285,13 +294,16 @@ def test_realm_on_the_host_of_the_request(scheme: str | None, pairs: Callable[[s
 
 
 def test_line_without_a_colon_locks_nobody_out(
-    entrepot_server: StartEntrepot, distribution: StartDistribution, tmp_path: Path
+    http: httpx2.Client,
+    entrepot_server: StartEntrepot,
+    distribution: StartDistribution,
+    tmp_path: Path,
 ) -> None:
     """Theirs answers 400 to everybody; ours leaves the line out and says so in the log."""
     users = tmp_path / "htpasswd"
     users.write_text(HTPASSWD + "no colon\n")
     config = {"auth": {"htpasswd": {"realm": "r", "path": str(users)}}}
-    pair = Pair(entrepot_server(config), distribution("3", config=config))
+    pair = Pair(http, entrepot_server(config), distribution("3", config=config))
 
     ours, theirs = pair.ask("GET", "/v2/", {"Authorization": BASIC["right"]})
 
@@ -300,13 +312,16 @@ def test_line_without_a_colon_locks_nobody_out(
 
 
 def test_password_longer_than_bcrypt_looks(
-    entrepot_server: StartEntrepot, distribution: StartDistribution, tmp_path: Path
+    http: httpx2.Client,
+    entrepot_server: StartEntrepot,
+    distribution: StartDistribution,
+    tmp_path: Path,
 ) -> None:
     """The same: only the first 72 bytes count."""
     users = tmp_path / "htpasswd"
     users.write_text(LONG)
     config = {"auth": {"htpasswd": {"realm": "r", "path": str(users)}}}
-    pair = Pair(entrepot_server(config), distribution("3", config=config))
+    pair = Pair(http, entrepot_server(config), distribution("3", config=config))
 
     for password, status in ((b"x" * 72, 200), (b"x" * 90, 200), (b"x" * 71, 401)):
         ours, theirs = pair.ask("GET", "/v2/", {"Authorization": basic(b"long:" + password)})
