@@ -81,9 +81,9 @@ async def test_url_that_answers_as_wanted() -> None:
     seen: list[bytes] = []
     async with answering("204 No Content", seen) as port, httpx2.AsyncClient() as client:
         url = f"http://u:secret@127.0.0.1:{port}/path?key=secret"
-        await HttpProbe(client, url, {"X-A": ("1", "2")}, 204)()
+        await HttpProbe(client, url, {"X-A": ("1", "2")}, 204, 10)()
         with pytest.raises(UnhealthyError, match=r"returned unexpected status: 204$"):
-            await HttpProbe(client, url, {}, 200)()
+            await HttpProbe(client, url, {}, 200, 10)()
 
     assert seen[0].startswith(b"HEAD /path?key=secret HTTP/1.1\r\n")
     assert b"x-a: 1\r\nx-a: 2\r\n" in seen[0].lower()
@@ -95,7 +95,7 @@ async def test_url_that_does_not_answer_is_told_without_its_secrets() -> None:
     async with httpx2.AsyncClient() as client:
         url = f"http://u:secret@127.0.0.1:{port}/path?key=secret"
         with pytest.raises(UnhealthyError) as caught:
-            await HttpProbe(client, url, {}, 200)()
+            await HttpProbe(client, url, {}, 200, 10)()
 
     assert str(caught.value) == f"error while checking: http://127.0.0.1:{port}/path"
     assert caught.value.cause == "ConnectError"

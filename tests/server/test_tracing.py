@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 from tests.collector import Collector, ReceivedSpan, collecting
 from tests.server.conftest import Pusher, client_of
 
@@ -202,3 +203,45 @@ def test_library_that_is_not_installed_is_told_once(
         assert client.get("/v2/").status_code == 200
 
     assert caplog.text.count("install entrepot[otel]") == 1
+
+
+def test_path_that_is_no_text_does_not_cost_other_spans(collector: Collector) -> None:
+    with client_of() as client:
+        app = client.app
+
+        async def odd(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http" and scope["path"] == "/v2/odd":
+                scope["path"] = "/v2/\udcff"
+            await app(scope, receive, send)
+
+        strange = TestClient(odd)
+        strange.get("/v2/odd")
+        strange.get("/v2/")
+        span, _ = collector.take(2)
+
+    assert span.attributes["url.path"] == "/v2/?"
+
+
+@pytest.mark.usefixtures("collector")
+def test_variable_that_the_library_refuses(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many")
+
+    with client_of() as client:
+        assert client.get("/v2/").status_code == 200
+
+    assert caplog.text.count("no traces: mend the OTEL_* variables") == 1
+
+
+def test_secrets_of_the_collector_are_not_logged(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    collector.status = 401
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization Bearer secret")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "no-scheme:1")
+    with caplog.at_level(logging.INFO), client_of() as client:
+        client.get("/v2/")
+
+    assert "secret" not in caplog.text
+    assert "does not take them" in caplog.text

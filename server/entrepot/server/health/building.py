@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from entrepot.core.configuration import Address, Configuration
 from entrepot.core.configuration.durations import Duration
@@ -23,6 +24,9 @@ from entrepot.server.health.sharing import SHARED_FOLDER, share
 from entrepot.server.health.status import Health
 from entrepot.server.health.watching import Check, watching
 
+if TYPE_CHECKING:
+    import httpx2
+
 _USUAL = 10.0  # seconds of an interval or a time-out given as 0
 _SHORTEST = 0.1  # seconds between two looks; a bare integer counts nanoseconds
 
@@ -39,8 +43,9 @@ async def checking(
         share(health, Path(folder))
     async with AsyncExitStack() as stack:
         checks = [*_of_storage(configuration, driver), *_of_files_and_addresses(configuration)]
-        sections = configuration.health.http
-        checks += [await stack.enter_async_context(_of_url(section)) for section in sections]
+        if sections := configuration.health.http:
+            client = await stack.enter_async_context(_client())
+            checks += [_of_url(section, client) for section in sections]
         await stack.enter_async_context(watching(_distinct(checks), health))
         yield
 
@@ -62,20 +67,19 @@ def _of_files_and_addresses(configuration: Configuration) -> Iterator[Check]:
         yield _check(tcp.addr, probe, tcp.interval, tcp.threshold, tcp.timeout)
 
 
-@asynccontextmanager
-async def _of_url(section: HttpCheck) -> AsyncGenerator[Check, None]:
+def _client() -> httpx2.AsyncClient:
     """Each look is a connection of its own, as a client's would be."""
     import httpx2  # noqa: PLC0415 - only where a check needs it
 
-    async with httpx2.AsyncClient(
-        follow_redirects=True,
-        max_redirects=10,
-        timeout=_seconds(section.timeout),
-        limits=httpx2.Limits(max_keepalive_connections=0),
-    ) as client:
-        probe = HttpProbe(client, section.uri, section.headers, section.statuscode)
-        name = without_secrets(section.uri)
-        yield _check(name, probe, section.interval, section.threshold, section.timeout)
+    limits = httpx2.Limits(max_keepalive_connections=0)
+    return httpx2.AsyncClient(follow_redirects=True, max_redirects=10, limits=limits)
+
+
+def _of_url(section: HttpCheck, client: httpx2.AsyncClient) -> Check:
+    timeout = _seconds(section.timeout)
+    probe = HttpProbe(client, section.uri, section.headers, section.statuscode, timeout)
+    name = without_secrets(section.uri)
+    return _check(name, probe, section.interval, section.threshold, section.timeout)
 
 
 def _check(

@@ -106,17 +106,21 @@ class HttpProbe:
         url: str,
         headers: Mapping[str, Sequence[str]],
         status: int,
+        timeout: float,
     ) -> None:
         self._client = client
         self._url = url
         self._headers = [(name, value) for name, values in headers.items() for value in values]
         self._status = status
+        self._timeout = timeout
 
     async def __call__(self) -> None:
         import httpx2  # noqa: PLC0415 - only where a check needs it
 
         try:
-            request = self._client.stream("HEAD", self._url, headers=self._headers)
+            request = self._client.stream(
+                "HEAD", self._url, headers=self._headers, timeout=self._timeout
+            )
             async with request as response:  # its body is never read
                 status = response.status_code
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:

@@ -120,5 +120,4 @@ async def watching(
         finally:
             for task in tasks:
                 task.cancel()
-            for watch in watches:
-                await watch.end()
+            await asyncio.gather(*(watch.end() for watch in watches))

@@ -35,7 +35,11 @@ def tracing_of(environ: Mapping[str, str]) -> Tracing | None:
             _EXPORTER,
         )
         return None
-    return Tracing()
+    try:
+        return Tracing()
+    except ValueError as error:  # of one of many variables that the library reads
+        _LOG.warning("no traces: mend the OTEL_* variables: %s", error)
+        return None
 
 
 def _wanted(environ: Mapping[str, str]) -> bool:

@@ -72,7 +72,7 @@ class Traced:
         headers = _texts(scope)
         attributes = {"http.request.method": known} | _place(scope, headers)
         if known != method:
-            attributes["http.request.method_original"] = method[:_LONGEST]
+            attributes["http.request.method_original"] = _text(method)
         if kind in _ROUTES:
             attributes["http.route"] = _ROUTES[kind]
         return self._tracer.start_span(
@@ -81,6 +81,11 @@ class Traced:
             kind=SpanKind.SERVER,
             attributes=attributes,
         )
+
+
+def _text(given: str) -> str:
+    """Text that can be sent: a path that is no UTF-8 would cost all spans sent with it."""
+    return given[: 4 * _LONGEST].encode("utf-8", "replace").decode()
 
 
 def _texts(scope: Scope) -> Mapping[str, str]:
@@ -93,7 +98,7 @@ def _texts(scope: Scope) -> Mapping[str, str]:
 def _place(scope: Scope, headers: Mapping[str, str]) -> dict[str, str | int]:
     found: dict[str, str | int] = {
         "url.scheme": scope.get("scheme", "http"),
-        "url.path": scope["path"][: 4 * _LONGEST],
+        "url.path": _text(scope["path"]),
         "network.protocol.version": scope.get("http_version", "1.1"),
     }
     host, _, port = headers.get("host", "").rpartition(":")

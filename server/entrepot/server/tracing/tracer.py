@@ -29,6 +29,8 @@ class Tracing:
     """Makes spans; they are sent while it is `at_work`, in a thread and from a bounded queue."""
 
     def __init__(self) -> None:
+        _silence()
+        self._exporter = QuietExporter(OTLPSpanExporter())
         self._provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
         self._tracer = self._provider.get_tracer("entrepot", version("entrepot"))
         self.observe = StorageTracer(self._tracer)
@@ -39,14 +41,13 @@ class Tracing:
 
     @asynccontextmanager
     async def at_work(self) -> AsyncGenerator[None, None]:
-        exporter = QuietExporter(OTLPSpanExporter())
-        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
         try:
             yield
         finally:
-            await self._end(exporter)
+            await self._end()
 
-    async def _end(self, exporter: SpanExporter) -> None:
+    async def _end(self) -> None:
         """Send the last spans, in a thread that nobody has to wait for."""
         loop, done = asyncio.get_running_loop(), asyncio.Event()
 
@@ -60,7 +61,13 @@ class Tracing:
             with suppress(TimeoutError):
                 await asyncio.wait_for(done.wait(), seconds)
                 return
-            exporter.shutdown()  # it may be waiting between two tries
+            self._exporter.shutdown()  # it may be waiting between two tries
+
+
+def _silence() -> None:
+    """The library tells of each try, and shows headers that it cannot read."""
+    for name in ("opentelemetry.exporter.otlp", "opentelemetry.util.re"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _resource() -> Resource:
@@ -76,11 +83,13 @@ class QuietExporter(SpanExporter):
         self._exporter = exporter
         self._lost = 0
         self._told = float("-inf")
-        # it tells of each try, with addresses and errors in full
-        logging.getLogger("opentelemetry.exporter.otlp").setLevel(logging.CRITICAL)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        result = self._exporter.export(spans)
+        try:
+            result = self._exporter.export(spans)
+        except Exception as error:  # an address that is none, for instance
+            _LOG.debug("traces cannot be sent", exc_info=error)
+            result = SpanExportResult.FAILURE
         if result is not SpanExportResult.SUCCESS:
             self._miss(len(spans))
         return result
