@@ -8,8 +8,14 @@ from dataclasses import dataclass
 
 from entrepot.core import hashing, layout
 from entrepot.core.cache import ContentCache
+from entrepot.core.descriptors import Descriptors
 from entrepot.core.driver import Driver
-from entrepot.core.errors import BlobUnknownError, DigestInvalidError, NotFoundError
+from entrepot.core.errors import (
+    BlobUnknownError,
+    DigestInvalidError,
+    NotFoundError,
+    UnavailableError,
+)
 from entrepot.core.links import read_link, write_link
 from entrepot.core.names import Digest, RepositoryName
 from entrepot.core.streams import gather
@@ -28,6 +34,7 @@ class Blob:
     stored: Digest
     size: int  # bytes
     content: bytes | None  # of a small one that is at hand
+    is_proven: bool = True  # whether its size comes from the store, and not from a shared cache
 
 
 class Blobs:
@@ -36,11 +43,13 @@ class Blobs:
         driver: Driver,
         name: RepositoryName,
         cache: ContentCache[bytes],
+        known: Descriptors,
         threads: Threads,
     ) -> None:
         self._driver = driver
         self._name = name
         self._cache = cache
+        self._known = known
         self._threads = threads
 
     async def find(self, digest: Digest) -> Blob:
@@ -51,16 +60,34 @@ class Blobs:
         return await self._existing(digest, await self._stored(digest))
 
     async def look(self, digest: Digest) -> Blob:
-        """The blob to be sent, before any of it is read: its link is looked for, and its
-        bytes unless they are in memory.
+        """The blob to be sent, before any of it is read: its link and its bytes are looked for,
+        unless they were seen a short time ago or the bytes are in memory.
 
         Raises BlobUnknownError.
         """
-        stored = await self._stored(digest)
+        key = layout.layer_link(self._name, digest)
+        stored = self._known.link(key)
+        if stored is None:
+            drops = self._known.drops
+            stored = await self._stored(digest)
+            self._known.keep_link(key, stored, drops)
         content = self._cache.get(stored.hex)
         if content is not None:
             return Blob(digest, stored, len(content), content)
+        size = self._known.size(stored)
+        if size is not None:
+            return Blob(digest, stored, size, None)
+        shared = await self._known.shared_size(stored)
+        if shared is not None:
+            return Blob(digest, stored, shared, None, is_proven=False)
         return await self._existing(digest, stored)
+
+    async def prove(self, blob: Blob) -> Blob:
+        """The same blob, with the size that the store says.
+
+        Raises BlobUnknownError.
+        """
+        return blob if blob.is_proven else await self._existing(blob.digest, blob.stored)
 
     async def load(self, blob: Blob) -> Blob:
         """The same blob, with the content of a small one.
@@ -73,8 +100,13 @@ class Blobs:
         try:
             content = await gather(self._driver, key, self._cache.largest)
         except NotFoundError:
-            raise _unknown(self._name, blob.digest) from None
+            raise self._gone(blob.digest, blob.stored) from None
+        except UnavailableError:
+            if blob.is_proven:
+                raise
+            return await self.load(await self.prove(blob))  # it may be larger than was said
         self._cache.put(blob.stored.hex, content, len(content))
+        self._known.keep_size(blob.stored, len(content))
         return Blob(blob.digest, blob.stored, len(content), content)
 
     async def get(self, digest: Digest) -> Blob:
@@ -84,9 +116,25 @@ class Blobs:
         """
         return await self.load(await self.look(digest))
 
-    def read(self, blob: Blob, start: int, stop: int) -> AsyncGenerator[bytes, None]:
-        """Stream bytes [start, stop)."""
-        return self._driver.read(layout.blob(blob.stored), start, stop)
+    async def read(self, blob: Blob, start: int, stop: int) -> AsyncGenerator[bytes, None]:
+        """Stream bytes [start, stop); all of a blob that is not proven.
+
+        Raises BlobUnknownError: if it was deleted; UnavailableError: if it is not as large.
+        """
+        key, left = layout.blob(blob.stored), stop - start
+        asked = stop if blob.is_proven else stop + 1
+        try:
+            async with aclosing(self._driver.read(key, start, asked)) as chunks:
+                async for chunk in chunks:
+                    left -= len(chunk)
+                    if left < 0:
+                        break
+                    yield chunk
+        except NotFoundError:
+            raise self._gone(blob.digest, blob.stored) from None
+        if left:
+            self._known.drop_size(blob.stored)
+            raise UnavailableError(key, f"{blob.size} bytes were expected of it")
 
     async def has(self, digest: Digest) -> bool:
         try:
@@ -132,20 +180,34 @@ class Blobs:
         Raises BlobUnknownError.
         """
         await self._stored(digest)
-        await self._driver.delete([layout.layer_link(self._name, digest)])
+        key = layout.layer_link(self._name, digest)
+        self._known.drop_link(key)
+        try:
+            await self._driver.delete([key])
+        finally:
+            self._known.drop_link(key)
 
     async def _existing(self, digest: Digest, stored: Digest) -> Blob:
         try:
             entry = await self._driver.stat(layout.blob(stored))
         except NotFoundError:
-            raise _unknown(self._name, digest) from None
+            raise self._gone(digest, stored) from None
+        self._known.keep_size(stored, entry.size)
         return Blob(digest, stored, entry.size, None)
 
     async def _stored(self, digest: Digest) -> Digest:
-        stored = await read_link(self._driver, layout.layer_link(self._name, digest))
+        key = layout.layer_link(self._name, digest)
+        stored = await read_link(self._driver, key)
         if stored is None:
+            self._known.drop_link(key)
             raise _unknown(self._name, digest)
         return stored
+
+    def _gone(self, digest: Digest, stored: Digest) -> BlobUnknownError:
+        """The bytes are not there: nothing is remembered of them any more."""
+        self._known.drop_link(layout.layer_link(self._name, digest))
+        self._known.drop_size(stored)
+        return _unknown(self._name, digest)
 
     async def _verified(
         self, chunks: AsyncIterator[bytes], digest: Digest

@@ -11,6 +11,7 @@ from entrepot.core.blobs import Blobs
 from entrepot.core.cache import ContentCache
 from entrepot.core.concurrency import each
 from entrepot.core.content import check_class
+from entrepot.core.descriptors import Descriptors
 from entrepot.core.driver import Driver
 from entrepot.core.errors import (
     DigestInvalidError,
@@ -43,6 +44,7 @@ class Manifests:
         tags: Tags,
         referrers: Referrers,
         cache: ContentCache[Manifest],
+        known: Descriptors,
         rules: Rules,
         admissions: Admissions,
     ) -> None:
@@ -52,6 +54,7 @@ class Manifests:
         self._tags = tags
         self._referrers = referrers
         self._cache = cache
+        self._known = known
         self._rules = rules
         self._admissions = admissions
 
@@ -59,11 +62,14 @@ class Manifests:
         """Raises ManifestUnknownError: if it is a tag that does not exist."""
         return await self._tags.get(reference) if isinstance(reference, Tag) else reference
 
-    async def get(self, reference: Reference) -> Manifest:
-        """Raises ManifestUnknownError."""
+    async def get(self, reference: Reference, *, afresh: bool = False) -> Manifest:
+        """The manifest; `afresh`: whose link is in the store now, and not just a short time ago.
+
+        Raises ManifestUnknownError.
+        """
         digest = await self.resolve(reference)
         found = self._cache.get(str(digest))
-        if found is not None and await self._has_whole_link(digest):
+        if found is not None and await self._has_whole_link(digest, afresh=afresh):
             return found
         stored = await read_link(self._driver, layout.revision_link(self._name, digest))
         if stored is None:
@@ -119,7 +125,12 @@ class Manifests:
         subject = await self._subject(digest)
         if subject is not None:
             await self._referrers.remove(subject, digest)
-        await self._driver.delete([layout.revision_link(self._name, digest)])
+        key = layout.revision_link(self._name, digest)
+        self._known.drop_link(key)
+        try:
+            await self._driver.delete([key])
+        finally:
+            self._known.drop_link(key)
         self._cache.drop(str(digest))
         return removed + await self._tags.untag(digest)
 
@@ -150,15 +161,23 @@ class Manifests:
         except ManifestUnknownError:  # its bytes are lost, its link can still be removed
             return None
 
-    async def _has_whole_link(self, digest: Digest) -> bool:
+    async def _has_whole_link(self, digest: Digest, *, afresh: bool) -> bool:
         """Whether the revision's link is there and as long as its text, which costs less to
-        ask than to read it.
+        ask than to read it; or was a short time ago.
         """
+        key = layout.revision_link(self._name, digest)
+        if not afresh and self._known.link(key) is not None:
+            return True
+        drops = self._known.drops
         try:
-            entry = await self._driver.stat(layout.revision_link(self._name, digest))
+            entry = await self._driver.stat(key)
         except NotFoundError:
+            self._known.drop_link(key)
             return False
-        return entry.size == len(str(digest))
+        if entry.size != len(str(digest)):
+            return False
+        self._known.keep_link(key, digest, drops)
+        return True
 
     async def _load(self, reference: Reference, digest: Digest, stored: Digest) -> Manifest:
         try:

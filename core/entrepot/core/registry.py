@@ -15,6 +15,7 @@ from entrepot.core.cache import ContentCache
 from entrepot.core.concurrency import WIDTH
 from entrepot.core.content import ALL_PLATFORMS, Platforms
 from entrepot.core.costs import CallObserver
+from entrepot.core.descriptors import Descriptors
 from entrepot.core.driver import Driver
 from entrepot.core.guard import GuardedDriver
 from entrepot.core.manifest import Manifest
@@ -54,6 +55,7 @@ class Registry:
     rules: Rules
     threads: Threads
     admissions: Admissions = NO_ADMISSIONS
+    descriptors: Descriptors = field(default_factory=Descriptors)
     manifests: ContentCache[Manifest] = field(init=False)
     blobs: ContentCache[bytes] = field(init=False)
     redirects: Redirects = field(init=False)
@@ -82,7 +84,8 @@ class Repository:
 
     def __init__(self, registry: Registry, name: RepositoryName) -> None:
         self.name = name
-        self.blobs = Blobs(registry.driver, name, registry.blobs, registry.threads)
+        known = registry.descriptors
+        self.blobs = Blobs(registry.driver, name, registry.blobs, known, registry.threads)
         self.tags = Tags(registry.driver, name, registry.rules.tag_lookups)
         self.referrers = Referrers(registry.driver, name, self.tags)
         self.uploads = Uploads(registry.driver, name, self.blobs, registry.threads)
@@ -93,6 +96,7 @@ class Repository:
             self.tags,
             self.referrers,
             registry.manifests,
+            known,
             registry.rules,
             registry.admissions,
         )
@@ -105,14 +109,16 @@ async def open_registry(
     name: str = "",
     observer: CallObserver | None = None,
     admissions: Admissions = NO_ADMISSIONS,
+    descriptors: Descriptors | None = None,
 ) -> AsyncGenerator[Registry, None]:
     """A registry over an open driver, which errors call `name`; its threads end with it.
 
-    `observer` is told of every call of the driver.
+    `observer` is told of every call of the driver; without `descriptors`, nothing is remembered
+    of blobs but their bytes.
     """
     threads = Threads(os.cpu_count() or 1, "hash")
     try:
         guarded = GuardedDriver(driver, name, observer)
-        yield Registry(guarded, rules, threads, admissions)
+        yield Registry(guarded, rules, threads, admissions, descriptors or Descriptors())
     finally:
         threads.close()

@@ -25,6 +25,7 @@ from entrepot.server.authentication.opening import authenticator_of
 from entrepot.server.authorization.checking import check
 from entrepot.server.authorization.opening import open_authorization
 from entrepot.server.call import Limits
+from entrepot.server.descriptors import open_descriptors
 from entrepot.server.health import checking
 from entrepot.server.telling import audience, open_listeners
 from entrepot.server.telemetry import Telemetry
@@ -75,8 +76,9 @@ def create_app(
             authenticator = authorization.authenticator
             api.gate = Gate(authenticator, api.urls) if authenticator else None
             api.rights, api.paths = authorization.rights, authorization.paths
+            known = await enter(open_descriptors(configuration))
             api.registry = await enter(
-                open_registry(driver, rules, storage.driver, telemetry.observer, admissions)
+                open_registry(driver, rules, storage.driver, telemetry.observer, admissions, known)
             )
             await enter(telemetry.at_work(api))
             await enter(checking(configuration, api.registry.driver, api.health))

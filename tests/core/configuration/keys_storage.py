@@ -79,7 +79,13 @@ STORAGE = (
         "storage.cache.blobdescriptorsize",
         "3",
         "50",
-        noted="no effect; what is kept in memory is bounded in bytes, remove the key",
+        noted="no effect without `storage.cache.blobdescriptor`",
+    ),
+    Key(
+        "storage.cache.blobdescriptorsize",
+        "3",
+        "60",
+        beside={"storage.cache.blobdescriptor": "inmemory"},
     ),
     Key(
         "storage.cache.layerinfo",

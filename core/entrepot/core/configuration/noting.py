@@ -83,8 +83,11 @@ ROWS = (
     ),
     Row(
         "storage.cache.blobdescriptorsize",
-        lambda it: "blobdescriptorsize" in it.storage.cache.model_fields_set,
-        "no effect; what is kept in memory is bounded in bytes, remove the key",
+        lambda it: (
+            "blobdescriptorsize" in it.storage.cache.model_fields_set
+            and not it.storage.cache.blobdescriptor
+        ),
+        "no effect without `storage.cache.blobdescriptor`",
     ),
     Row(
         "proxy",

@@ -44,6 +44,7 @@ async def get(call: Call) -> Response:
         blob = await call.repository.blobs.load(blob)
     wanted = call.headers.get("range")
     if wanted is not None and still_valid(call.headers.get("if-range"), str(digest)):
+        blob = await call.repository.blobs.prove(blob)
         response = _partial(call, blob, headers, wanted)
     else:
         response = _whole(call, blob, headers)

@@ -14,9 +14,12 @@ from entrepot.server.errors import QueryInvalidError, TooManyTagsError
 
 
 async def get(call: Call) -> Response:
-    """The stored bytes under their own media type, whatever the client says it accepts."""
+    """The stored bytes under their own media type, whatever the client says it accepts.
+
+    HEAD says whether a push may skip the manifest, so it is answered from the store.
+    """
     reference = parse_reference(call.reference)
-    found = await call.repository.manifests.get(reference)
+    found = await call.repository.manifests.get(reference, afresh=call.method == "HEAD")
     digest = str(found.digest)
     headers = {"Docker-Content-Digest": digest, "Etag": f'"{digest}"'}
     if matches(call.headers.get("if-none-match"), digest):

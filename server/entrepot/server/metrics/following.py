@@ -49,7 +49,12 @@ class Cache(Protocol):
 
 
 def following_caches(instruments: CacheInstruments, registry: Registry) -> Follow:
-    caches: dict[str, Cache] = {"manifest": registry.manifests, "blob": registry.blobs}
+    known = registry.descriptors
+    caches: dict[str, Cache] = {
+        "manifest": registry.manifests,
+        "blob": registry.blobs,
+        "descriptor": known,
+    }
     followed = Followed()
 
     def follow() -> None:
@@ -57,6 +62,7 @@ def following_caches(instruments: CacheInstruments, registry: Registry) -> Follo
             requests = instruments.requests_of.labels(name)
             instruments.requests.inc(followed.bring(requests, cache.hits + cache.misses))
             instruments.hits.inc(followed.bring(instruments.hits_of.labels(name), cache.hits))
+        followed.bring(instruments.errors, known.errors)
 
     return follow
 
