@@ -6,18 +6,15 @@ import re
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry
-from prometheus_client.metrics import MetricWrapperBase
 from starlette.testclient import TestClient
 
 from entrepot.core.configuration import Configuration, load
 from entrepot.core.configuration.model_services import FileCheck, HttpCheck, StorageCheck, TcpCheck
 from entrepot.server.app import create_app
 from entrepot.server.debug import debug_app
-from entrepot.server.metrics import instruments, meters
+from entrepot.server.metrics.meters import Metrics
 
 DOCS = Path(__file__).parents[2] / "docs"
-TYPES = {"Counter": "counter", "Gauge": "gauge", "Histogram": "histogram"}
 
 
 def page(name: str) -> str:
@@ -49,29 +46,21 @@ def test_configuration_starts(name: str, tmp_path: Path) -> None:
 
 
 def test_every_metric_has_its_row() -> None:
-    metrics = meters.Metrics()
-    groups = [value for value in vars(metrics).values() if _is_group(value)]
-    groups.append(instruments.StorageInstruments(CollectorRegistry()))
-    ours = {
-        (_shown(metric), TYPES[type(metric).__name__], ", ".join(metric._labelnames))
-        for group in groups
-        for metric in vars(group).values()
-        if isinstance(metric, MetricWrapperBase)
+    rows = {
+        name: (kind, {label for label in labels.split(", ") if label})
+        for name, kind, labels in re.findall(
+            r"^\| `(registry_\w+)` \| (\w+) \| ([^|]*?) ?\|", page("metrics.md"), re.MULTILINE
+        )
     }
 
-    rows = re.findall(
-        r"^\| `(registry_\w+)` \| (\w+) \| ([^|]*?) ?\|", page("metrics.md"), re.MULTILINE
-    )
-    assert set(rows) == ours
-
-
-def _is_group(value: object) -> bool:
-    return type(value).__module__ == instruments.__name__
-
-
-def _shown(metric: MetricWrapperBase) -> str:
-    is_counter = type(metric).__name__ == "Counter"
-    return f"{metric._name}_total" if is_counter else metric._name
+    found: dict[str, str] = {}
+    for family in Metrics().registry.collect():
+        if family.name.startswith("registry_"):
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            found[name] = family.type
+            for sample in family.samples:
+                assert set(sample.labels) - {"le"} == rows[name][1], name
+    assert {name: kind for name, (kind, _) in rows.items()} == found
 
 
 def test_defaults_of_checks() -> None:
