@@ -76,7 +76,7 @@ def test_unknown_users_cost_what_most_users_do(costs: Sequence[int], cost: str) 
 
 def test_missing_file_stops_the_start(tmp_path: Path) -> None:
     path = tmp_path / "htpasswd"
-    remedy = f"make it with `htpasswd -B -c {path} USER`"
+    remedy = f"make it with `entrepot auth hash USER >> {path}`"
     expected = rf"^auth\.htpasswd\.path: there is no file {path}; {remedy}$"
 
     with pytest.raises(ConfigurationError, match=expected):

@@ -129,7 +129,7 @@ def _watched(path: str) -> Watched[Users]:
     try:
         return Watched(_KEY, path, users.parse, users.unfinished)
     except FileNotFoundError:
-        remedy = f"make it with `htpasswd -B -c {path} USER`"
+        remedy = f"make it with `entrepot auth hash USER >> {path}`"
         raise ConfigurationError(f"{_KEY}: there is no file {path}; {remedy}") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error

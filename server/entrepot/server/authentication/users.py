@@ -66,7 +66,7 @@ def _entry(line: str) -> tuple[str, str, str]:
     if not user or "\ufffd" in user:
         return "", "", "the name is not UTF-8 text" if user else "no name before the ':'"
     if not hashed.startswith("$2"):
-        return "", "", "not a bcrypt hash; make one with `htpasswd -B`"
+        return "", "", "not a bcrypt hash; make one with `entrepot auth hash`"
     if not _HASH.fullmatch(hashed):
         return "", "", "a damaged bcrypt hash"
     if not _CHEAPEST <= _cost(hashed) <= _COSTLIEST:
