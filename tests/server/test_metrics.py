@@ -159,6 +159,16 @@ def test_caches(site: Watched) -> None:
     assert site.value("registry_storage_cache_errors_total") == 0
 
 
+def test_descriptor_cache() -> None:
+    with watched(STORAGE="{inmemory: , cache: {blobdescriptor: inmemory}}") as site:
+        digest = Pusher(site.client).blob("a", bytes(3 * MIB))
+        for _ in range(3):
+            site.client.get(f"/v2/a/blobs/{digest}")
+        requests = site.value("registry_cache_requests_total", cache="descriptor")
+        hits = site.value("registry_cache_hits_total", cache="descriptor")
+        assert 0 < hits < requests
+
+
 def test_uploads(site: Watched) -> None:
     def begin() -> str:
         return str(site.client.post("/v2/a/blobs/uploads/").headers["location"])
