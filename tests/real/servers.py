@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import pytest
 from tests.real.programs import clean_environment, require_tool, run
@@ -73,6 +73,11 @@ class Server:
         return f"{'https' if 'tls' in str(self.config['http']) else 'http'}://{self.address}"
 
     @property
+    def prefix(self) -> str:
+        """What all its paths begin with."""
+        return str(cast("Settings", self.config["http"]).get("prefix", "/"))
+
+    @property
     def log(self) -> Path:
         """Where the server's output goes."""
         return self.folder / "server.log"
@@ -103,7 +108,7 @@ class Server:
                 start_new_session=True,
             )
         deadline = time.monotonic() + timeout
-        while not answers(f"{self.url}/v2/"):
+        while not answers(f"{self.url}{self.prefix}v2/"):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
                 pytest.fail(f"{shlex.join(self.command)} did not start:\n{self.log_tail()}")

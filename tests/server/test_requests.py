@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
+from tests.server.conftest import Pusher, client_of
 
 HEX = "a" * 64
 UPLOAD = "00000000-0000-4000-8000-000000000000"
@@ -121,6 +122,17 @@ def test_options_are_told_as_browsers_ask_for_them(
     assert response.status_code == 200
     assert response.headers["allow"] == allowed
     assert response.content == b""
+
+
+def test_page_of_the_catalogue_is_no_longer_than_the_longest() -> None:
+    with client_of(CATALOG_MAXENTRIES="1") as client:
+        for name in ("a", "b"):
+            Pusher(client).image(name, "1")
+
+        answer = client.get("/v2/_catalog")
+
+    assert answer.json() == {"repositories": ["a"]}
+    assert answer.headers["link"] == '</v2/_catalog?last=a&n=1>; rel="next"'
 
 
 @pytest.mark.parametrize("path", ["/v2/_catalog?n=", "/v2/_catalog?n=&last="])

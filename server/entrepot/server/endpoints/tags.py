@@ -37,9 +37,8 @@ async def list_tags(call: Call) -> Response:
 
 
 async def list_repositories(call: Call) -> Response:
-    number = _number(call)
-    limit = _CATALOGUE_PAGE if number is None else number
-    most = call.limits.catalogue_entries
+    number, most = _number(call), call.limits.catalogue_entries
+    limit = min(_CATALOGUE_PAGE, most) if number is None else number
     if limit > most:
         raise PaginationNumberInvalidError(
             f"n={limit} is more than the {most} repositories of one page", detail={"n": limit}
