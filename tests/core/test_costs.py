@@ -89,7 +89,7 @@ async def test_error_of_the_driver_is_told(guard: GuardedDriver, told: list[Driv
             await failing
 
     assert [call.operation for call in told] == ["stat", "read", "copy"]
-    assert all(isinstance(call.error, NotFoundError) for call in told)
+    assert all(isinstance(call.error, NotFoundError) and not call.is_callers for call in told)
 
 
 async def test_error_of_the_callers_stream_is_told(
@@ -104,7 +104,7 @@ async def test_error_of_the_callers_stream_is_told(
     with pytest.raises(OSError, match="socket"):
         await guard.write("a", broken())
 
-    assert [(call.bytes, call.error) for call in told] == [(1, error)]
+    assert [(call.bytes, call.error, call.is_callers) for call in told] == [(1, error, True)]
 
 
 async def test_cancelled_call_is_told(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -62,3 +63,10 @@ def watched(**variables: str) -> Generator[Watched, None, None]:
     app = create_app(configuration)
     with TestClient(app, base_url="http://registry.test", follow_redirects=False) as client:
         yield Watched(client, TestClient(debug_app(configuration, app)))
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Ask again and again, at most for some seconds."""
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline

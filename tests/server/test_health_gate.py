@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
 from tests.server.conftest import client_of
+from tests.server.observed import until
 
 from entrepot.server.health import Health
 
@@ -112,12 +113,10 @@ def test_file_of_the_configuration_is_looked_for_at_once(tmp_path: Path) -> None
     path.touch()
 
     with client_of(HEALTH_FILE=f"[{{file: {path}, interval: 100ms}}]") as client:
-        while client.get("/v2/").status_code == 200:
-            pass
+        until(lambda: client.get("/v2/").status_code == 503)
         assert health_of(client).failing == {str(path): "file exists"}
         path.unlink()
-        while client.get("/v2/").status_code == 503:
-            pass
+        until(lambda: client.get("/v2/").status_code == 200)
 
 
 def test_checks_of_one_name_are_told_apart(tmp_path: Path) -> None:
@@ -125,6 +124,5 @@ def test_checks_of_one_name_are_told_apart(tmp_path: Path) -> None:
     path.touch()
 
     with client_of(HEALTH_FILE=f"[{{file: {path}}}, {{file: {path}}}]") as client:
-        while len(health_of(client).failing) < 2:
-            client.get("/")
+        until(lambda: bool(client.get("/")) and len(health_of(client).failing) == 2)
         assert list(health_of(client).failing) == [str(path), f"{path} (2)"]

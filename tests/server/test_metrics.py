@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 from tests.server.conftest import Pusher, client_of
-from tests.server.observed import Watched, watched
+from tests.server.observed import Watched, until, watched
 
 from entrepot.server.application import Api
 from entrepot.server.metrics.meters import Metrics
@@ -147,6 +147,15 @@ def test_failures_of_the_storage(tmp_path: Path) -> None:
         assert site.value("registry_storage_errors_total", **labels) == 1
 
 
+def test_client_that_sends_what_it_did_not_promise_is_no_failure_of_the_storage(
+    site: Watched,
+) -> None:
+    answer = site.client.post(f"/v2/a/blobs/uploads/?digest=sha256:{'0' * 64}", content=b"x")
+
+    assert answer.json()["errors"][0]["code"] == "DIGEST_INVALID"
+    assert "registry_storage_errors_total" not in site.samples()
+
+
 def test_caches(site: Watched) -> None:
     Pusher(site.client).image("a", "x")
     for _ in range(3):
@@ -202,8 +211,7 @@ def test_health(site: Watched, tmp_path: Path) -> None:
     path = tmp_path / "down"
     path.touch()
     with watched(HEALTH_FILE=f"[{{file: {path}}}]") as sick:
-        while sick.client.get("/v2/").status_code == 200:
-            pass
+        until(lambda: sick.client.get("/v2/").status_code == 503)
         assert sick.value("registry_health_checks_failing") == 1
     assert site.value("registry_health_checks_failing") == 0
 

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 from tests.collector import Collector, ReceivedSpan, collecting
 from tests.server.conftest import Pusher, client_of
+from tests.server.observed import until
 
 from entrepot.server.tracing import tracing_of
 
@@ -124,8 +125,7 @@ def test_trouble_of_the_storage(collector: Collector, tmp_path: Path) -> None:
 
 def test_what_no_request_asked_for_is_not_traced(collector: Collector) -> None:
     with client_of(HEALTH_STORAGEDRIVER="{enabled: true}") as client:
-        while client.get("/readyz").status_code != 200:
-            pass
+        until(lambda: client.get("/readyz").status_code == 200)
     assert "Stat" not in [span.name for span in spans_of(collector, "GET")]
     while not collector.spans.empty():
         assert collector.take(1)[0].name == "GET"
@@ -151,8 +151,7 @@ def test_collector_that_refuses_is_told_once_and_holds_up_nothing(
     with client_of() as client:
         for _ in range(3):
             assert client.get("/v2/").status_code == 200
-            while not collector.bodies:
-                pass
+            until(lambda: bool(collector.bodies))
     assert time.monotonic() - began < 6
 
     lines = [record for record in caplog.records if record.levelno >= logging.WARNING]

@@ -47,7 +47,8 @@ class DriverCall:
     ended: float
     seconds: float  # spent in the driver, without waiting for its caller
     bytes: int  # given by `read`, taken by `write` and `append`
-    error: BaseException | None  # what the driver or the caller's chunks raised
+    error: BaseException | None
+    is_callers: bool  # the error came out of the caller's chunks, the driver did nothing wrong
 
 
 CallObserver: TypeAlias = Callable[[DriverCall], None]

@@ -295,6 +295,7 @@ class _Watch:
 
     def _tell(self, observer: CallObserver, now: float, error: BaseException | None) -> None:
         passing = self._passing
+        is_callers = passing is not None and passing.error is not None
         if passing is not None:
             self.bytes = passing.bytes
             error = passing.error or error
@@ -308,6 +309,7 @@ class _Watch:
                 self._seconds,
                 self.bytes,
                 error,
+                is_callers,
             )
         )
 

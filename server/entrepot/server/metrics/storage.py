@@ -32,7 +32,7 @@ class StorageMeter:
         seconds.observe(call.seconds)
         if call.bytes:
             self._count_bytes(call)
-        if call.error is not None:
+        if call.error is not None and not call.is_callers:
             self._count_error(call, action, call.error)
 
     def _count_bytes(self, call: DriverCall) -> None:
@@ -47,6 +47,6 @@ class StorageMeter:
     def _count_error(self, call: DriverCall, action: str, error: BaseException) -> None:
         if isinstance(error, (*_ANSWERS, asyncio.CancelledError)):
             return
-        kind = type(error).__name__ if isinstance(error, StorageError) else "other"
+        kind = type(error).__name__ if isinstance(error, StorageError) else "unforeseen"
         kind = kind.removesuffix("Error").lower()
         self._instruments.errors.labels(call.driver, action, kind).inc()

@@ -42,6 +42,6 @@ class StorageTracer:
         )
         if call.error is not None:
             span.set_attribute("error.type", type(call.error).__name__)
-            if not isinstance(call.error, _ANSWERS):
+            if not call.is_callers and not isinstance(call.error, _ANSWERS):
                 span.set_status(Status(StatusCode.ERROR))
         span.end(shift + int(call.ended * 1e9))
