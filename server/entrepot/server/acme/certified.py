@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Generator
@@ -13,6 +14,9 @@ from types import FrameType
 from entrepot.core.configuration import Configuration
 from entrepot.server.acme.asking import Asking
 from entrepot.server.acme.wish import Wish, wish
+
+
+_LOG = logging.getLogger("entrepot.server.acme")
 
 
 @contextmanager
@@ -51,6 +55,8 @@ def _kept(wished: Wish) -> Generator[Path, None, None]:
 
     keeper = Keeper(wished, cache, asking, Clock())
     with open_door(Door(cache, wished.hosts), wished.address):
+        where = (wished.address, ", ".join(wished.hosts))
+        _LOG.info("answering the ACME authority on %s; port 80 of %s has to lead there", *where)
         try:
             with _ended_by_signal():
                 keeper.first()

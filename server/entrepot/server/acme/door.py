@@ -6,6 +6,7 @@ Source: RFC 8555, section 8.3.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -115,7 +116,8 @@ def _listening(address: Address) -> socket.socket:
             (address.host, address.port), family=family, dualstack_ipv6=dual
         )
     except OSError as error:
-        reason = error.strerror or str(error)
+        number = error.errno or 0  # what Python adds to its text is in the line already
+        reason = os.strerror(number) if number > 0 else error.strerror or str(error)
         raise ConfigurationError(
             f"{key}: cannot listen on {address}: {reason}; the authority asks there, through "
             "port 80 of each host"

@@ -65,8 +65,8 @@ def _unproved(error: errors.ValidationError) -> Iterator[str]:
         body: Any = failed.body
         for challenge in body.challenges:
             if challenge.error is not None:
-                told = _problem(challenge.error)
-                yield f"{body.identifier.value} is not proved to be this server: {told}"
+                host, told = body.identifier.value, _problem(challenge.error)
+                yield f"http://{host} does not lead to http.tls.letsencrypt.httpaddr: {told}"
 
 
 def _root(error: BaseException) -> str:
