@@ -54,9 +54,10 @@ class Uploads:
         try:
             key = layout.upload_started(self._name, id_)
             written = await beginning(self._driver, key, _MOMENT)
-            return datetime.fromisoformat(written.decode().strip()).timestamp()
+            moment = datetime.fromisoformat(written.decode().strip())
         except (NotFoundError, ValueError):
             return None
+        return moment.timestamp() if moment.tzinfo else None
 
     def _session(self, id_: UploadId, algorithm: str) -> UploadSession:
         return UploadSession(self._driver, self._name, id_, algorithm, self._blobs, self._threads)

@@ -34,8 +34,12 @@ def test_unknown_way_of_authentication(guarded: Guarded) -> None:
         ({"htpasswd": {"realm": "a", "path": "/p", "pathh": 1}}, ["auth.htpasswd.pathh: unknown"]),
         ({"silly": {"realm": "a"}}, ["auth.silly.service: missing"]),
         (
-            {"token": {"realm": "x", "service": "s"}},
-            ["auth.token.realm: a URL is wanted", "auth.token.issuer: missing"],
+            {"token": {"realm": "", "service": "s"}},
+            ["auth.token.realm: it must not be empty", "auth.token.issuer: missing"],
+        ),
+        (
+            {"token": {"realm": "x", "service": "s", "issuer": "i", "jwks": "/j"}},
+            ["auth.token: realm is no URL"],
         ),
         (
             {"token": {"realm": "https://a/", "service": "s", "issuer": "i"}},

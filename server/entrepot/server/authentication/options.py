@@ -35,15 +35,12 @@ def _printable(text: str) -> str:
     return text
 
 
-def _realm_url(text: str) -> str:
+def _is_url(text: str) -> bool:
     try:
-        parts = urlsplit(_printable(text))
-        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and " " not in text
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and " " not in text
     except ValueError:
-        good = False
-    if not good:
-        raise ValueError("a URL is wanted; write it like https://auth.example.com/token")
-    return text
+        return False
 
 
 Text: TypeAlias = Annotated[str, AfterValidator(_printable)]
@@ -69,8 +66,9 @@ class HtpasswdOptions(AuthenticatorOptions):
 class TokenOptions(AuthenticatorOptions):
     """Options of `auth.token`."""
 
-    realm: Annotated[str, AfterValidator(_realm_url)] = Field(
-        description="URL of the token server, which clients are sent to."
+    realm: Text = Field(
+        description="URL of the token server, which clients are sent to; any text with "
+        "`autoredirect`."
     )
     service: Text = Field(description="Name of this registry; tokens must be made for it.")
     issuer: Text = Field(description="Name of the token server; tokens must be made by it.")
@@ -102,6 +100,12 @@ class TokenOptions(AuthenticatorOptions):
         if not text.startswith("/") or not text.isprintable() or " " in text:
             raise ValueError("a path is wanted; write it like /auth/token")
         return text
+
+    @model_validator(mode="after")
+    def _sends_somewhere(self) -> TokenOptions:
+        if not self.autoredirect and not _is_url(self.realm):
+            raise ValueError("realm is no URL; write it like https://auth.example.com/token")
+        return self
 
     @model_validator(mode="after")
     def _has_keys(self) -> TokenOptions:

@@ -15,6 +15,7 @@ _Signature: TypeAlias = tuple[int, int, int, int, int]
 
 _LOG = logging.getLogger("entrepot.server.authentication")
 _LARGEST = 8 * 1024 * 1024  # bytes
+_AT_ONCE: int = getattr(os, "O_NONBLOCK", 0)  # also where it turns out to be a pipe
 _TICK = 100_000_000  # nanoseconds; a second write within them may leave a file's times as they were
 
 
@@ -80,7 +81,7 @@ class Watched(Generic[ContentT]):
 
     def _read(self) -> bytes:
         """The content; remembers the signature of what was read, once that is certain."""
-        descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(self._path, os.O_RDONLY | _AT_ONCE)
         with open(descriptor, "rb") as file:
             before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode):
