@@ -61,6 +61,7 @@ NOTIFICATIONS = (
     _endpoint("ignore.mediatypes", "2 3", "[application/octet-stream]"),
     _endpoint("ignore.actions", "2 3", "[pull]"),
     _endpoint("format", "ours", "cloudevents"),
+    _endpoint("batch", "ours", "50"),
     _endpoint("maxattempts", "ours", "3"),
     _endpoint("maxage", "ours", "1h0m0s"),
     Key("notifications.outbox.disabled", "ours", "true"),
