@@ -5,19 +5,15 @@ import os
 import pprint
 import re
 import signal
-import socket
 import subprocess
 import time
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Mapping
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
 import httpx2
 import pytest
 from tests.collector import collecting
+from tests.real.debugging import debugged, status, until
 from tests.real.programs import clean_environment
 from tests.real.registry import ACCEPT, Registry
 from tests.real.servers import (
@@ -31,33 +27,12 @@ from tests.real.servers import (
 from tests.server.observed import samples_of
 
 SHIPPED = Path(__file__).parents[1] / "core" / "configuration" / "shipped"
-SECONDS = 20.0
 NOT_OURS = {
     "process_network_receive_bytes_total": "of the whole machine, not of the process",
     "process_network_transmit_bytes_total": "of the whole machine, not of the process",
     "process_virtual_memory_max_bytes": "a limit that nobody sets",
 }
 """Distribution's metrics that are not here, and why; those of Go and of its exporter besides."""
-
-
-def until(true: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-
-
-def status(url: str) -> int:
-    return httpx2.get(url, timeout=10).status_code
-
-
-def debugged(**more: Any) -> tuple[str, dict[str, object]]:
-    """The URL of the debug pages, and a section `http` that has them."""
-    address = f"127.0.0.1:{free_port()}"
-    return f"http://{address}", {
-        "debug": {"addr": address, "prometheus": {"enabled": True}},
-        **more,
-    }
 
 
 @pytest.mark.parametrize("version", ["2", "3"])
@@ -88,100 +63,6 @@ def test_configuration_of_distributions_image_starts_as_it_is(version: str, tmp_
             process.terminate()
     assert process.returncode == 0
     assert "level=error" not in log.read_text()
-
-
-def test_folder_that_vanishes_and_comes_back(entrepot_server: StartEntrepot) -> None:
-    url, http = debugged()
-    check = {"enabled": True, "interval": "100ms", "threshold": 2}
-    server = entrepot_server({"http": http, "health": {"storagedriver": check}})
-    with Registry(server.url) as registry:
-        digest = registry.push_image("a", "1", [b"layer"])
-    gone = server.root.with_name("gone")
-
-    server.root.rename(gone)
-    until(lambda: status(f"{server.url}/") == 503, "nobody noticed")
-    told = httpx2.get(f"{server.url}/v2/a/manifests/1")
-    assert told.status_code == 503
-    assert told.json()["errors"][0]["detail"] == "health check failed: please see /debug/health"
-    assert status(f"{server.url}/livez") == 200
-    assert httpx2.get(f"{server.url}/readyz").text == "unhealthy\n"
-    shown = httpx2.get(f"{url}/debug/health")
-    assert shown.status_code == 503
-    assert str(server.root) not in shown.text
-    assert list(shown.json()) == ["storagedriver_filesystem"]
-
-    gone.rename(server.root)
-    until(lambda: status(f"{server.url}/") == 200, "it stays unhealthy")
-    with Registry(server.url) as registry:
-        assert registry.digest("a", "1") == digest
-    assert httpx2.get(f"{url}/debug/health").json() == {}
-    lines = [line for line in server.log.read_text().splitlines() if 'msg="health check' in line]
-    assert len(lines) == 2
-    assert "the root folder is gone" in lines[0]
-
-
-@contextmanager
-def downstream(port: int, state: dict[str, int]) -> Generator[None, None, None]:
-    """A service on this port that answers HEAD with the status in `state`."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            state["asked"] = int(self.headers["X-Check"] or 0)
-            self.send_response(state["status"])
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
-            return
-
-    service = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    thread = Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield
-    finally:
-        service.shutdown()
-        thread.join()
-        service.server_close()
-
-
-def test_services_and_files_that_are_looked_at(
-    entrepot_server: StartEntrepot, tmp_path: Path
-) -> None:
-    web, tcp, down = free_port(), free_port(), tmp_path / "down"
-    state = {"status": 200}
-    often = {"interval": "100ms"}
-    uri = f"http://user:hidden@127.0.0.1:{web}/live?key=hidden"
-    health = {
-        "http": [{"uri": uri, "headers": {"X-Check": ["7"]}, **often}],
-        "tcp": [{"addr": f"127.0.0.1:{tcp}", **often}],
-        "file": [{"file": str(down), **often}],
-    }
-    url, http = debugged()
-    with socket.create_server(("127.0.0.1", tcp)), downstream(web, state):
-        server = entrepot_server({"http": http, "health": health})
-        page = f"{url}/debug/health"
-        until(lambda: status(f"{server.url}/readyz") == 200, "it is not ready")
-        assert state["asked"] == 7
-
-        state["status"] = 404
-        until(lambda: status(page) == 503, "the URL's status was not seen")
-        assert httpx2.get(page).json() == {
-            f"http://127.0.0.1:{web}/live": "downstream service returned unexpected status: 404"
-        }
-        state["status"] = 200
-        until(lambda: status(page) == 200, "the URL's status was not seen")
-
-        down.touch()
-        until(lambda: status(page) == 503, "the file was not seen")
-        assert httpx2.get(page).json() == {str(down): "file exists"}
-        down.unlink()
-        until(lambda: status(page) == 200, "that the file is gone was not seen")
-    until(lambda: len(httpx2.get(page).json()) == 2, "that both are gone was not seen")
-    assert httpx2.get(page).json() == {
-        f"http://127.0.0.1:{web}/live": f"error while checking: http://127.0.0.1:{web}/live",
-        f"127.0.0.1:{tcp}": f"connection to 127.0.0.1:{tcp} failed",
-    }
-    assert "hidden" not in server.log.read_text()
 
 
 def scenario(server: Server) -> None:
@@ -218,31 +99,20 @@ def shape(text: str) -> Mapping[str, set[tuple[tuple[str, str], ...]]]:
     }
 
 
-Start = Callable[[Mapping[str, object]], Server]
-
-
-@pytest.fixture
-def both(entrepot_server: StartEntrepot, distribution: StartDistribution) -> tuple[Start, Start]:
-    """How ours is started, and how Distribution is."""
-
-    def theirs(config: Mapping[str, object]) -> Server:
-        return distribution("3", None, config)
-
-    return entrepot_server, theirs
-
-
 def test_metrics_have_distributions_names_and_labels(
-    both: tuple[Start, Start], tmp_path: Path
+    entrepot_server: StartEntrepot, distribution: StartDistribution, tmp_path: Path
 ) -> None:
     shapes: list[Mapping[str, set[tuple[tuple[str, str], ...]]]] = []
-    for number, start in enumerate(both):
+    for name in ("ours", "theirs"):
         url, http = debugged()
         storage = {
-            "filesystem": {"rootdirectory": str(tmp_path / str(number))},
+            "filesystem": {"rootdirectory": str(tmp_path / name)},
             "delete": {"enabled": True},
             "cache": {"blobdescriptor": "inmemory"},
         }
-        scenario(start({"http": http, "storage": storage}))
+        config = {"http": http, "storage": storage}
+        server = entrepot_server(config) if name == "ours" else distribution("3", None, config)
+        scenario(server)
         shapes.append(shape(httpx2.get(f"{url}/metrics").text))
     ours, theirs = shapes
 
@@ -259,29 +129,6 @@ def test_metrics_have_distributions_names_and_labels(
 def _differs(name: str, series: tuple[tuple[str, str], ...]) -> bool:
     """Whether the two may differ there: in how often the store is asked for what."""
     return name.startswith("registry_storage_action") and bool(series)
-
-
-def test_health_page_is_distributions(both: tuple[Start, Start], tmp_path: Path) -> None:
-    down = tmp_path / "down"
-    check = {"health": {"file": [{"file": str(down), "interval": "100ms"}]}}
-    pages: list[list[Any]] = []
-    for start in both:
-        url, http = debugged()
-        server = start({"http": http, **check})
-        seen: list[Any] = [_page(f"{url}/debug/health")]
-        down.touch()
-        while status(f"{url}/debug/health") == 200:
-            time.sleep(0.02)
-        seen += [_page(f"{url}/debug/health"), _page(f"{server.url}/"), _page(f"{server.url}/x")]
-        down.unlink()
-        pages.append(seen)
-
-    assert pages[0] == pages[1]
-
-
-def _page(url: str) -> tuple[int, str, Any]:
-    answer = httpx2.get(url)
-    return answer.status_code, answer.headers["content-type"], answer.json()
 
 
 def test_metrics_and_health_of_several_workers(
