@@ -73,11 +73,11 @@ def exists(folder: str) -> bool:
     return Path(folder).exists()
 
 
-def waiting(folder: str) -> list[str]:
+def waiting(folder: str, endpoint: str = "a") -> list[str]:
     """What is in the outbox still."""
     outbox = Outbox(folder)
     try:
-        return [one.subject for one in outbox.first("a", 1000)]
+        return [one.subject for one in outbox.first(endpoint, 1000)]
     finally:
         outbox.close()
 

@@ -109,6 +109,16 @@ async def test_sent_on_with_its_body_on_the_same_host(folder: str, receiver: Rec
     assert receiver.requests[1].headers["authorization"] == "Bearer t"
 
 
+async def test_proxy_of_the_environment_is_used(
+    folder: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", receiver.url.removesuffix("/hook"))
+    async with running(settings(folder, {"url": "http://nowhere.example/hook"})) as it:
+        await it.push("1")
+
+    assert receiver.requests[0].line == "POST http://nowhere.example/hook HTTP/1.1"
+
+
 async def test_receiver_is_left_alone_after_failures_in_a_row(
     folder: str, receiver: Receiver
 ) -> None:
