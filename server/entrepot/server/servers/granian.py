@@ -6,6 +6,8 @@ import asyncio
 import logging
 import os
 import socket
+import sys
+from contextlib import suppress
 from typing import Any
 
 from granian._granian import SocketHolder
@@ -30,7 +32,9 @@ _HEADERS = 64 * 1024  # bytes of the headers of a request in HTTP/2
 _FRAME = CHUNK  # bytes; Go's clients send what they are allowed to, others 16 KiB
 _STREAM, _CONNECTION = 4 * CHUNK, 8 * CHUNK  # bytes that may wait to be read
 _STREAMS = 128  # requests at once on a connection of HTTP/2
-_LEAVING = 5.0  # seconds in which clients are asked to connect anew before idle ones must
+_LEAVING = 10.0  # seconds in which clients are asked to connect anew, before idle ones must
+_IP_FREEBIND = 15  # ip(7): bind to an address that is not ours
+_NOWHERE = "192.0.2.1"  # for documentation only. Source: RFC 5737
 _LOGS: dict[str, Any] = {
     "loggers": {"_granian": {"handlers": [], "propagate": True}}
 }  # go where ours go
@@ -40,8 +44,8 @@ class _Server(Server):
     """Granian's, on a socket that is open already, with TLS from memory."""
 
     def __init__(self, app: Doorway, settings: Settings, files: MaterialFiles | None) -> None:
-        self._listening = settings.socket
-        self._files = files
+        self._descriptor = os.dup(settings.socket.fileno())
+        self._is_path = settings.socket.family == socket.AF_UNIX
         super().__init__(
             app,
             interface=Interfaces.ASGINL,
@@ -67,11 +71,24 @@ class _Server(Server):
             self.ssl_ctx: tuple[Any, ...] = _tls(settings, files)
 
     def _init_shared_socket(self) -> None:
-        descriptor = os.dup(self._listening.fileno())
-        is_path = self._listening.family == socket.AF_UNIX
         holder: Any = SocketHolder
-        self._shd: Any = holder(descriptor, is_path, BACKLOG)
+        self._shd: Any = holder(self._descriptor, self._is_path, BACKLOG)
         self._ssp = None
+
+    def take_no_more(self) -> None:
+        """Have this server, which goes on, find no new connection any more.
+
+        Stopping it would break those off whose handshake is under way. So its descriptor is
+        made one of a socket that nobody can reach; others that share the queue are not touched.
+        """
+        if sys.platform != "linux" or self._is_path:
+            return
+        with suppress(OSError), socket.socket() as unreachable:
+            unreachable.setblocking(False)
+            unreachable.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
+            unreachable.bind((_NOWHERE, 0))
+            unreachable.listen(1)
+            os.dup2(unreachable.fileno(), self._descriptor, inheritable=False)
 
 
 def _tls(settings: Settings, files: MaterialFiles) -> tuple[Any, ...]:
@@ -89,6 +106,7 @@ class _Serving:
         self._doorway = app
         self._files = MaterialFiles(material) if material else None
         self._server = _Server(app, settings, self._files)
+        self._stopped = asyncio.Event()
         self.task = asyncio.create_task(self._serve())
 
     async def _serve(self) -> None:
@@ -99,12 +117,20 @@ class _Serving:
                 self._files.close()
 
     def stop(self) -> None:
+        self._stopped.set()
         self._server.stop()  # type: ignore[no-untyped-call]  # granian's
+
+    def take_no_more(self) -> None:
+        """Leave new connections to others, and ask clients to connect anew."""
+        if not self.task.done():
+            self._server.take_no_more()
+        self._doorway.is_leaving = True
 
     async def leave(self) -> None:
         """Stop when clients had time to go elsewhere; requests under way end in peace."""
-        self._doorway.is_leaving = True
-        await asyncio.sleep(_LEAVING)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVING):
+                await self._stopped.wait()
         self.stop()
         await self.task
 
@@ -117,7 +143,7 @@ class GranianListener(Listener):
         self._settings = settings
         self._material = material
         self._busy: dict[Peer, int] = {}
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._leaving: dict[asyncio.Task[None], _Serving] = {}
 
     async def start(self) -> None:
         self._serving = self._serve()
@@ -128,12 +154,13 @@ class GranianListener(Listener):
         return _Serving(Doorway(self._app, self._busy), self._settings, self._material)
 
     async def renew(self, material: Material) -> None:
-        """Both servers take connections for a few seconds, from the same queue."""
+        """The new server takes all connections from now on, from the same queue."""
         self._material = material
         old, self._serving = self._serving, self._serve()
+        old.take_no_more()
         leaving = asyncio.create_task(old.leave())
-        self._leaving.add(leaving)
-        leaving.add_done_callback(self._leaving.discard)
+        self._leaving[leaving] = old
+        leaving.add_done_callback(self._leaving.pop)
 
     async def wait(self) -> None:
         while not self._serving.task.done():
@@ -142,7 +169,8 @@ class GranianListener(Listener):
     async def stop(self, seconds: float) -> None:
         self._ending.cancel()
         self._settings.socket.close()
-        self._serving.stop()
+        for one in (self._serving, *self._leaving.values()):
+            one.stop()
         ending = {self._serving.task, *self._leaving}
         _, late = await asyncio.wait(ending, timeout=seconds)
         if late:

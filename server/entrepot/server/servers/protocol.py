@@ -98,7 +98,9 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._end_head()
         self.server_state.tell_date()
-        self.app = self._served if len(self.headers) <= _HEADERS else _refuse
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        is_small = size <= _BYTES and len(self.headers) <= _HEADERS
+        self.app = self._served if is_small else _refuse
         super().on_headers_complete()
 
     def _begin_head(self) -> None:
@@ -115,5 +117,5 @@ class Protocol(HttpToolsProtocol):
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    told = PlainTextResponse("too many headers\n", 431, {"Connection": "close"})
+    told = PlainTextResponse("URL and headers are too large\n", 431, {"Connection": "close"})
     await told(scope, receive, send)
