@@ -15,7 +15,7 @@ from entrepot.server.logs import set_up_logging
 from entrepot.server.logs.forms import LineFormatter, moment
 from entrepot.server.logs.output import OutputHandler
 
-LOUD = ("", "entrepot", "_granian")
+LOUD = ("", "entrepot", "_granian", "httpx2")
 NASTY = 'a b="c"\r\nlevel=error msg=forged\x1b[31m\x7f \u202e\\'
 
 
@@ -56,6 +56,13 @@ def test_libraries_are_heard_from_warning_on(level: str, ours: int, libraries: i
 
     assert logging.getLogger("entrepot.core.links").getEffectiveLevel() == ours
     assert logging.getLogger("asyncssh.sftp").getEffectiveLevel() == libraries
+
+
+@pytest.mark.usefixtures("levels")
+def test_urls_that_are_asked_for_are_not_logged() -> None:
+    set_up_logging(load(None, {"REGISTRY_LOG_LEVEL": "debug"}).configuration)
+
+    assert logging.getLogger("httpx2").getEffectiveLevel() == logging.WARNING
 
 
 def test_text_is_what_distribution_writes() -> None:

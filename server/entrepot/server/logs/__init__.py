@@ -43,6 +43,7 @@ def set_up_logging(configuration: Configuration) -> None:
     root.setLevel(level if level == logging.DEBUG else max(level, logging.WARNING))
     for name in _OURS:
         logging.getLogger(name).setLevel(level)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells URLs, secrets included
     logging.getLogger("_granian.utils").addFilter(_is_news)
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # not shown
 
