@@ -13,10 +13,12 @@ from tests.server.listening_plugin import Observed, client_with, plugins_with
 
 from entrepot.core.errors import ConfigurationError
 from entrepot.core.events import Event, Source, Target
+from entrepot.core.names import Tag
 from entrepot.server.call import Call
-from entrepot.server.happening import source
+from entrepot.server.happening import source, tag_deleted
 from entrepot.server.listeners import Listener, Listeners
 
+PEER = ("192.0.2.7", 4711)
 EVENT = Event("1", 0.0, "push", Target("a"), Source("2"))
 
 
@@ -166,15 +168,29 @@ def test_mistakes_are_told_at_start(observers: str, told: str) -> None:
     assert told in str(caught.value)
 
 
+@pytest.mark.anyio
+async def test_user_whose_name_is_no_text_is_told() -> None:
+    told: list[Event] = []
+
+    async def observe(event: Event) -> None:
+        told.append(event)
+
+    listeners = Listeners([Listener("good", Observed(observe))])
+    scope = {"type": "http", "headers": [], "client": PEER}
+    call = Call(scope, None, None, None, None, "DELETE", "a", listeners=listeners)  # type: ignore[arg-type]
+    call.account.user = "ann\ud800" + "x" * 5000
+
+    await tag_deleted(call, Tag("1"))
+
+    assert told[0].actor == ("ann?" + "x" * 5000)[:1024]
+
+
 # -- the client's address ------------------------------------------------------------------------
 
 
 def seen(headers: list[tuple[bytes, bytes]], client: tuple[str, int] | None) -> str:
     scope = {"type": "http", "headers": headers, "client": client}
     return source(Call(scope, None, None, None, None, "GET")).address  # type: ignore[arg-type]
-
-
-PEER = ("192.0.2.7", 4711)
 
 
 @pytest.mark.parametrize(

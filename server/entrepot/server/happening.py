@@ -76,8 +76,13 @@ async def blob_deleted(call: Call, digest: Digest) -> None:
 
 async def _tell(call: Call, action: Action, target: Target) -> None:
     assert call.listeners is not None
-    event = Event(str(uuid4()), time.time(), action, target, source(call), call.account.user)
+    event = Event(str(uuid4()), time.time(), action, target, source(call), _actor(call))
     await call.listeners.tell(event)
+
+
+def _actor(call: Call) -> str:
+    """The user's name, of which a token may have made something that is no text."""
+    return call.account.user.encode(errors="replace").decode()[:_LONGEST]
 
 
 def source(call: Call) -> Source:

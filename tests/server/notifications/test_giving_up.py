@@ -6,10 +6,11 @@ import sqlite3
 from typing import Any
 
 import pytest
-from tests.server.notifications.notifying import event, reasons, running, settings
+from tests.server.notifications.notifying import Running, event, reasons, running, settings, waiting
 from tests.server.notifications.receiver import OK, Receiver, open_receiver, status
 
 from entrepot.core.configuration import Duration
+from entrepot.server.notifications.letters import Letter
 from entrepot.server.notifications.outbox import Outbox
 
 pytestmark = pytest.mark.anyio
@@ -151,6 +152,12 @@ async def test_another_process_goes_on_where_one_ended(folder: str, receiver: Re
 # -- a disk that takes nothing -------------------------------------------------------------------
 
 
+async def fill(it: Running, pages: int) -> None:
+    """Let the disk be full, or not."""
+    database: sqlite3.Connection = it.notifications.keeper._outbox._database
+    await it.notifications.keeper.ask(database.execute, f"PRAGMA max_page_count = {pages}")
+
+
 async def test_full_disk_keeps_events_in_memory_and_nobody_waiting(
     folder: str, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -159,14 +166,79 @@ async def test_full_disk_keeps_events_in_memory_and_nobody_waiting(
     async with running(settings(folder, endpoint)) as it:
         await it.push("1")
         await receiver.until(1)
-        database: sqlite3.Connection = it.notifications.keeper._outbox._database
-        keeper = it.notifications.keeper
-        await keeper.ask(database.execute, "PRAGMA max_page_count = 1")
+        await fill(it, 1)
         for number in range(2, 5):
             await it.observe(event(str(number), origin="x" * 100_000))
         assert "outbox: cannot be written, events are kept in memory" in caplog.text
-        await keeper.ask(database.execute, "PRAGMA max_page_count = 100000")
+        await fill(it, 100_000)
         receiver.let_go()
         await it.until(successes=4)
 
     assert receiver.tags == ["1", "1", "2", "3", "4"]
+
+
+async def test_memory_is_bounded_while_the_disk_takes_nothing(
+    folder: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("entrepot.server.notifications.keeping._MOST", 20)
+    endpoint = {"url": "http://127.0.0.1:1/", "threshold": 1, "backoff": "1h"}
+    async with running(settings(folder, endpoint)) as it:
+        await fill(it, 1)
+        for number in range(10):
+            await it.observe(event(f"push{number}", origin="x" * 100_000))
+        for number in range(50):
+            await it.observe(event(f"pull{number}", "pull"))
+        dropped = it.counts.of("a").dropped
+        await fill(it, 100_000)
+        await it.until(pending=60 - dropped)
+
+    left = waiting(folder)
+    assert 40 <= dropped <= 44
+    assert left[:10] == [f"team/app:push{number}" for number in range(10)]
+    assert left[-1] == "team/app:pull49"
+    assert "too many wait in memory for the disk" in caplog.text
+
+
+async def test_what_the_disk_never_took_is_lost_at_the_end_and_the_log_says_so(
+    folder: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(settings(folder, {"url": "http://127.0.0.1:1/"})) as it:
+        await fill(it, 1)
+        await it.observe(event("1", origin="x" * 100_000))
+
+    assert "1 event(s) are lost: the outbox cannot be written" in caplog.text
+
+
+async def test_sender_outlives_what_nobody_foresaw(
+    folder: str,
+    receiver: Receiver,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = Outbox.first
+    failures = [KeyError("one"), OSError("two")]
+
+    def first(outbox: Outbox, endpoint: str, most: int) -> list[Letter]:
+        if failures:
+            raise failures.pop()
+        return real(outbox, endpoint, most)
+
+    monkeypatch.setattr(Outbox, "first", first)
+    async with running(settings(folder, {"url": receiver.url})) as it:
+        await it.push("1")
+        await receiver.until(1)
+
+    assert "nothing can be sent for now: OSError: two" in caplog.text
+
+
+async def test_header_that_cannot_be_sent_is_not_logged(
+    folder: str, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    patience = {"threshold": 1, "backoff": "1h"}
+    endpoint = {"url": receiver.url, "headers": {"X-Key": ["s3cret\nmore"]}}
+    async with running(settings(folder, endpoint | patience)) as it:
+        await it.push("1")
+        await it.until(errors=1)
+
+    assert "endpoint a does not take events: LocalProtocolError" in caplog.text
+    assert "s3cret" not in caplog.text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -119,7 +118,7 @@ class Keeper:
         durable = any(one.kept is not None for one in batch)
         try:
             rooms = await self.ask(_add, self._outbox, letters, durable)
-        except sqlite3.Error as error:
+        except Exception as error:  # whatever it is, it must not end the registry
             self._put_back(batch, error)
             return False
         for one in batch:
@@ -159,7 +158,7 @@ class Keeper:
             self._hurry.set()
         return batch
 
-    def _put_back(self, batch: list[_Waiting], error: sqlite3.Error) -> None:
+    def _put_back(self, batch: list[_Waiting], error: Exception) -> None:
         self._seldom.tell(
             _LOG, "write", "outbox: cannot be written, events are kept in memory: %s", error
         )

@@ -74,12 +74,11 @@ class Mailbox:
             return await self._post(content_type, body)
         except TimeoutError:
             return Outcome(reason=f"no answer within {self._seconds:g} s")
-        except (httpx2.LocalProtocolError, httpx2.InvalidURL, ValueError) as error:
-            return Outcome(reason=f"{type(error).__name__}: its URL or headers cannot be sent")
-        except (httpx2.HTTPError, OSError) as error:
-            return Outcome(
-                reason=f"{type(error).__name__}: {str(error)[:200] or 'no reason given'}"
-            )
+        except (httpx2.ConnectError, httpx2.RemoteProtocolError) as error:
+            told = str(error)[:200] or "no reason given"
+            return Outcome(reason=f"{type(error).__name__}: {told}")
+        except Exception as error:  # whatever it is, it must not end the sender
+            return Outcome(reason=type(error).__name__)  # its text may hold a header or the URL
 
     async def _post(self, content_type: str, body: bytes) -> Outcome:
         """Follows redirections that keep method and body, on the same host only: the headers

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -93,8 +92,9 @@ class Sender:
                 if letters:
                     return not await self._deliver(letters)
             self._keeper.note(self.name, await self._keeper.ask(self._outbox.room, self.name))
-        except (sqlite3.Error, OSError) as error:
-            self._seldom.tell(_LOG, "read", "outbox: cannot be read: %s", error)
+        except Exception as error:  # whatever it is, it must not end the registry
+            told = "endpoint %s: nothing can be sent for now: %s: %s"
+            self._seldom.tell(_LOG, "turn", told, self.name, type(error).__name__, error)
         await self._pause(_LOOK_SECONDS)
         return True
 
