@@ -1,7 +1,9 @@
 """Notifications of a running server: nothing acknowledged is lost, whatever is killed."""
 
 import json
+import os
 import random
+import signal
 import threading
 import time
 from collections.abc import Generator, Iterator
@@ -137,9 +139,28 @@ def test_workers_share_an_outbox(
     assert sorted(came) == sorted(tags)
     for start in range(4):
         assert [tag for tag in came if tag in set(tags[start::4])] == tags[start::4]
+    os.kill(sender(tmp_path / "outbox"), signal.SIGKILL)
+    more = [f"m{number}" for number in range(20)]
+    for tag in [*more]:
+        with closing(HTTPConnection(server.address)) as connection:
+            if not push(connection, tag):  # it was the killed worker's
+                more.remove(tag)
+    webhook.until(len(tags) + len(more))
+
+    assert set(more) <= set(webhook.tags())
     taken = webhook.taken()
     assert {one["at_once"] for one in taken} == {1}
-    assert len({one["event"]["source"]["instanceID"] for one in taken}) == 2
+    assert len({one["event"]["source"]["instanceID"] for one in taken}) >= 2
+
+
+def sender(outbox: Path) -> int:
+    """The process that holds the lock of the endpoint."""
+    inode = str((outbox / "hook.lock").stat().st_ino)
+    for line in Path("/proc/locks").read_text().splitlines():
+        fields = line.split()
+        if fields[1] == "FLOCK" and fields[5].rpartition(":")[2] == inode:
+            return int(fields[4])
+    pytest.fail("nobody sends")
 
 
 def test_what_waits_is_listed_and_sent_again(
