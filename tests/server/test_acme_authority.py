@@ -182,7 +182,7 @@ UNPROVED = (
         (problem("rateLimited", detail="too many"), "rateLimited: too many", True),
         (problem("serverInternal"), "serverInternal", False),
         (problem("badNonce", detail="old"), "badNonce: old", False),
-        (messages.Error(title="odd"), "about:blank: odd", True),
+        (messages.Error.from_json({"title": "odd"}), "about:blank: odd", True),
         (
             problem("malformed", detail="see below", subproblems=(SUBPROBLEM,)),
             "malformed: see below; b.example.com: caa: CAA forbids it",

@@ -15,7 +15,6 @@ from entrepot.core.configuration import Configuration
 from entrepot.server.acme.asking import Asking
 from entrepot.server.acme.wish import Wish, wish
 
-
 _LOG = logging.getLogger("entrepot.server.acme")
 
 
