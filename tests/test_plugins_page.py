@@ -9,6 +9,7 @@ import re
 import textwrap
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -18,14 +19,20 @@ from fsspec.implementations.local import LocalFileSystem
 from entrepot.core import (
     AccessError,
     DeleteError,
+    DeniedError,
+    Event,
     FullError,
     NotFoundError,
+    Push,
     StorageError,
     UnavailableError,
     hookspecs,
 )
 from entrepot.core.configuration import PluggedModels, driver_options, load, shown
 from entrepot.core.driver import Driver, Upload
+from entrepot.core.events import Source, Target
+from entrepot.core.manifest import Manifest
+from entrepot.core.names import Digest
 from entrepot.core.parameters import markdown
 from entrepot.core.plugins import DISABLE, Plugins
 from entrepot.core.probe import probe
@@ -177,6 +184,37 @@ async def test_middleware_of_the_page_works() -> None:
     async with streamed.open(options, Linking(InMemoryDriver())) as driver:
         assert await driver.link("docker/a", "GET", 60) is None
         assert await driver.link("other", "GET", 60) == "http://bucket/other"
+
+
+@pytest.mark.anyio
+async def test_observer_of_the_page_works(tmp_path: Path) -> None:
+    hook = run_block("open_ledger")["register_observers"]
+    plugins = Plugins()
+    plugins.add(type("plugin", (), {"register_observers": staticmethod(hook)}), "ledger")
+    ledger = plugins.observer("ledger", "notifications.observers.0.name")
+    path = tmp_path / "pushes"
+
+    async with ledger.open(ledger.options.model_validate({"path": str(path)})) as observer:
+        for action, tag in (("push", "1"), ("pull", "2"), ("push", ""), ("push", "3")):
+            target = Target("app", "sha256:1", tag=tag)
+            await observer.observe(Event("e", 0.0, action, target, Source("r"), "ann"))
+
+    assert path.read_text() == "app:1 ann\napp:3 ann\n"
+
+
+@pytest.mark.anyio
+async def test_admission_of_the_page_works() -> None:
+    hook = run_block("open_labelled")["register_admissions"]
+    plugins = Plugins()
+    plugins.add(type("plugin", (), {"register_admissions": staticmethod(hook)}), "labelled")
+    labelled = plugins.admission("labelled", "policy.admission.0.name")
+    bare = Manifest(b"", Digest.of(b""), "a/b")
+
+    async with labelled.open(labelled.options.model_validate({"annotation": "a"})) as admission:
+        await admission.admit(Push("app", bare))
+        await admission.admit(Push("app", replace(bare, annotations={"a": "1"}), ("1",)))
+        with pytest.raises(DeniedError, match="needs the annotation a"):
+            await admission.admit(Push("app", bare, ("1",)))
 
 
 def test_secrets_in_options_of_the_page_are_shown_nowhere() -> None:

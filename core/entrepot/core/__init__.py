@@ -1,5 +1,7 @@
 """The registry without HTTP and without any backend; what driver authors import is here."""
 
+from entrepot.core.access import DeniedError
+from entrepot.core.admission import Admission, AdmissionOptions, OpenAdmission, Push
 from entrepot.core.driver import Driver, DriverOptions, Entry, OpenDriver, Prefix, Upload
 from entrepot.core.errors import (
     AccessError,
@@ -16,29 +18,47 @@ from entrepot.core.errors import (
     StorageError,
     UnavailableError,
 )
-from entrepot.core.hookspecs import RegisterDriver, RegisterStorageMiddleware, hookimpl
+from entrepot.core.events import Event, Observer, ObserverOptions, OpenObserver
+from entrepot.core.hookspecs import (
+    RegisterAdmission,
+    RegisterDriver,
+    RegisterObserver,
+    RegisterStorageMiddleware,
+    hookimpl,
+)
 from entrepot.core.staging import StagedUpload
 from entrepot.core.wrapping import MiddlewareOptions, OpenMiddleware, WrappingDriver
 
 __all__ = [
     "AccessError",
+    "Admission",
+    "AdmissionOptions",
     "ConfigurationError",
     "DeleteError",
+    "DeniedError",
     "Driver",
     "DriverOptions",
     "Entry",
+    "Event",
     "ExistsError",
     "FullError",
     "KeyInvalidError",
     "MiddlewareOptions",
     "NotFoundError",
+    "Observer",
+    "ObserverOptions",
     "OffsetError",
+    "OpenAdmission",
     "OpenDriver",
     "OpenMiddleware",
+    "OpenObserver",
     "PluginError",
     "Prefix",
     "ProtocolError",
+    "Push",
+    "RegisterAdmission",
     "RegisterDriver",
+    "RegisterObserver",
     "RegisterStorageMiddleware",
     "RegistryError",
     "StagedUpload",
