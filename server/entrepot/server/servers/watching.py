@@ -14,8 +14,6 @@ from entrepot.core.errors import ConfigurationError
 from entrepot.server.servers.material import Material
 
 _LOG = logging.getLogger("entrepot.server")
-_SILENT = logging.getLogger("entrepot.server.servers.silent")
-_SILENT.disabled = True
 _BETWEEN = 4.0  # seconds between two looks
 _DAY = 24 * 60 * 60.0
 
@@ -35,7 +33,7 @@ class Renewal:
         self._tls = tls
         self._material = material
         self._renew = renew
-        self._log = _SILENT if silent else _LOG
+        self._silent = silent
         self._asked = asyncio.Event()
         self._warned = float("-inf")
         self._read: Seen | None = None
@@ -66,26 +64,30 @@ class Renewal:
             material = await asyncio.to_thread(read_material, self._tls)
         except ConfigurationError as error:
             for mistake in error.mistakes:
-                self._log.error("%s; the old certificate stays", mistake)
+                self._tell(logging.ERROR, f"{mistake}; the old certificate stays")
             return
         if material == self._material:
             return
         try:
             await self._renew(material)
         except Exception:
-            self._log.exception("the new certificate cannot be served; the old one stays")
+            _LOG.exception("the new certificate cannot be served; the old one stays")
             return
         self._material = material
         self._warned = float("-inf")
         valid = f"{material.ends:%Y-%m-%d %H:%M} UTC"
-        self._log.info("certificate renewed: %s, valid until %s", material.subject, valid)
+        self._tell(logging.INFO, f"certificate renewed: {material.subject}, valid until {valid}")
 
     def _warn(self) -> None:
         """Tell once a day what is wrong with the certificate's time."""
         at = asyncio.get_running_loop().time()
         if at - self._warned >= _DAY and (warning := self._material.warning(datetime.now(UTC))):
-            self._log.warning("http.tls.certificate: %s %s", self._tls.certificate, warning)
+            self._tell(logging.WARNING, f"http.tls.certificate: {self._tls.certificate} {warning}")
             self._warned = at
+
+    def _tell(self, level: int, text: str) -> None:
+        if not self._silent:
+            _LOG.log(level, "%s", text)
 
 
 def _seen(tls: Tls) -> Seen:

@@ -116,7 +116,7 @@ class _Workers:
         if self._renewal is not None:
             self._renewal.ask()
         for worker in self._each:
-            worker.signal(signal.SIGHUP)
+            worker.hang_up()
 
     async def _stop(self, seconds: float) -> None:
         """Ask all to stop, and end those that have not after so long."""
@@ -144,9 +144,11 @@ class _Worker:
         self._sockets = sockets
         self._order = order
         self._process: Process | None = None
+        self._is_ready = False
 
     async def start(self) -> bytes:
         """Start a process; returns its answer, which is empty if it died before it gave one."""
+        self._is_ready = False
         reading, writing = os.pipe()
         listening = self._sockets.of(self._number).fileno()
         try:
@@ -161,7 +163,9 @@ class _Worker:
         with suppress(ConnectionError):
             process.stdin.write(self._order(listening, writing).written())
             await process.stdin.drain()
-        return await _content(reading)
+        answer = await _content(reading)
+        self._is_ready = answer == READY
+        return answer
 
     async def keep(self) -> None:
         """Start another process whenever one ends; returns when cancelled."""
@@ -197,6 +201,11 @@ class _Worker:
         if code is not None and code < 0:
             return f"was ended by {signal.Signals(-code).name}"
         return f"ended with status {code}"
+
+    def hang_up(self) -> None:
+        """Have it read certificates; one that is about to start reads them anyway."""
+        if self._is_ready:
+            self.signal(signal.SIGHUP)
 
     def signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.returncode is None:
