@@ -44,6 +44,7 @@ ROOMS = {
         "opentelemetry",
         "prometheus_client",
         "pydantic",
+        "pydantic_core",
         "pytest",
         "redis",
         "rich",
