@@ -9,6 +9,7 @@ _ENDPOINT = "notifications.endpoints.0"
 _POST = {f"{_ENDPOINT}.name": "a", f"{_ENDPOINT}.url": "'http://a/'"}
 _CACHED = {"storage.cache.blobdescriptor": "redis"}
 _ONE = {**_CACHED, "redis.addrs": "['a:6379']"}
+_USED = {"mastername", "maxactiveconns", "maxidleconns"}
 _FILE = {"health.file.0.file": "/f"}
 _WEB = {"health.http.0.uri": "'http://a/'"}
 _TCP = {"health.tcp.0.addr": "'a:1'"}
@@ -34,11 +35,21 @@ def _endpoint(key: str, known: str, example: str) -> Key:
 
 
 def _redis(key: str, known: str, example: str) -> Key:
+    tunes = key.startswith(("max", "min", "route")) and key not in _USED
+    tunes |= key in {
+        "connmaxlifetime",
+        "contexttimeoutenabled",
+        "identitysuffix",
+        "poolfifo",
+        "pooltimeout",
+        "unstableresp3",
+    }
     return Key(
         f"redis.{key}",
         known,
         example,
         variable=f"REDIS_OPTIONS_{key.upper().replace('.', '_')}" if "3" in known else "",
+        noted="no effect; it tunes Distribution's client library, remove the key" if tunes else "",
         beside=_ONE,
     )
 

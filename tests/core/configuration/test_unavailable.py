@@ -16,7 +16,6 @@ HEAD = "version: 0.1\n"
 
 ASKED = {
     "proxy.remoteurl": "proxy: {remoteurl: 'https://registry-1.docker.io'}",
-    "storage.cache.blobdescriptor": "storage: {inmemory: , cache: {blobdescriptor: redis}}",
     "storage.maintenance.uploadpurging": (
         "storage: {inmemory: , maintenance: {uploadpurging: {enabled: true, age: 1h, "
         "interval: 1h, dryrun: false}}}"

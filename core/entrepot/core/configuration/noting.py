@@ -45,6 +45,27 @@ def _lists_platforms_for_nothing(it: Configuration) -> bool:
     return bool(indexes.platformlist) and indexes.platforms != "list"
 
 
+_TUNING = (
+    "connmaxlifetime",
+    "contexttimeoutenabled",
+    "identitysuffix",
+    "maxredirects",
+    "maxretries",
+    "maxretrybackoff",
+    "minidleconns",
+    "minretrybackoff",
+    "poolfifo",
+    "pooltimeout",
+    "routebylatency",
+    "routerandomly",
+    "unstableresp3",
+)
+
+
+def _tunes_redis(key: str) -> Callable[[Configuration], bool]:
+    return lambda it: key in it.redis.model_fields_set and _uses_redis(it)
+
+
 ROWS = (
     Row(
         "http.secret",
@@ -111,6 +132,14 @@ ROWS = (
         ),
         "without `levels` nothing is mailed; write those wanted, like [error]",
     ),
+    *[
+        Row(
+            f"redis.{key}",
+            _tunes_redis(key),
+            "no effect; it tunes Distribution's client library, remove the key",
+        )
+        for key in _TUNING
+    ],
     Row(
         "validation.enabled",
         lambda it: it.validation.enabled is not None,

@@ -32,11 +32,6 @@ _REPLACED = (
 ROWS = (
     Row("proxy.remoteurl", lambda it: bool(it.proxy.remoteurl), "remove the section `proxy`"),
     Row(
-        "storage.cache.blobdescriptor",
-        lambda it: it.storage.cache.blobdescriptor == "redis",
-        "write `inmemory` instead of `redis`",
-    ),
-    Row(
         "storage.maintenance.uploadpurging",
         lambda it: it.storage.maintenance.uploadpurging.enabled,
         "set `enabled: false` in it",
