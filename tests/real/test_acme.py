@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import ssl
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 from tests.real.authority import Pebble, eventually, open_pebble
 from tests.real.programs import clean_environment, refused
 from tests.real.servers import (
@@ -24,6 +26,7 @@ from tests.real.servers import (
     free_port,
 )
 
+PAGE = Path(__file__).parents[2] / "docs" / "letsencrypt.md"
 A, B = "a.example.com", "b.example.com"
 BRIEF = 12  # seconds that certificates are valid, where they are renewed
 
@@ -78,6 +81,24 @@ def test_certificate_is_there_when_the_server_answers_and_is_kept(
 
     assert pebble.shown(server.address, B) == first
     assert pebble.orders == before + 1
+
+
+def test_configuration_of_the_page_is_served(
+    pebble: Pebble, entrepot_server: StartEntrepot, stopping: Note, tmp_path: Path
+) -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    moved = example.replace("/var/lib", str(tmp_path)).replace("  addr: :443\n", "")
+    authority = {
+        "REGISTRY_HTTP_TLS_LETSENCRYPT_DIRECTORYURL": pebble.values["url"],
+        "REGISTRY_HTTP_TLS_LETSENCRYPT_HTTPADDR": f"127.0.0.1:{pebble.values['http_port']}",
+    }
+
+    server = stopping(entrepot_server(yaml.safe_load(moved), env=pebble.env | authority))
+
+    host = "registry.example.com"
+    assert pebble.shown(server.address, host).subject.rfc4514_string() == f"CN={host}"
+    folder = tmp_path / "registry-letsencrypt"
+    assert sorted(path.name for path in folder.iterdir()) == ["acme_account+key", host]
 
 
 def test_certificate_of_the_cache_needs_no_authority(
