@@ -79,6 +79,7 @@ def test_names_with_a_slash_in_front_can_be_asked_for(given: dict[str, bool]) ->
         ({"container": "registry"}, "accountname is required"),
         ({"accountname": "acme", "container": "registry"}, "accountkey is required"),
         (V2 | {"accountkey": "not base64!"}, "base64"),
+        (V2 | {"accountkey": "c2VjcmV0…"}, "base64"),
         (V2 | {"container": "Registry_1"}, "container"),
         (V2 | {"credentials": CLIENT}, "accountkey is for credentials of type 'shared_key'"),
         (V2 | {"credentials": {"type": "msi"}}, "credentials.type"),

@@ -89,6 +89,44 @@ def test_section_that_is_not_there_yet_is_refused(runner: CliRunner, tmp_path: P
     assert result.stderr.startswith("error: proxy")
 
 
+def test_warnings_are_no_mistakes_unless_strict(runner: CliRunner, tmp_path: Path) -> None:
+    path = configuration(tmp_path, "version: 0.1\nstorage: inmemory\nhttp: {secret: a}\n")
+
+    lenient = runner.invoke(app, ["config", "check", path])
+    strict = runner.invoke(app, ["config", "check", path, "--strict"])
+
+    told = (
+        "not needed; uploads carry no signed state, so replicas share no secret "
+        f"[file {path} line 3]"
+    )
+    assert (lenient.exit_code, strict.exit_code) == (0, 1)
+    assert lenient.stderr == f"warning: http.secret: {told}\n"
+    assert lenient.stdout == "the configuration is good, warnings: 1\n"
+    assert strict.stderr.endswith("warnings: 1, none is allowed with --strict\n")
+    assert strict.stdout == ""
+
+
+def test_names_of_plug_ins_are_told_together_with_their_places(
+    runner: CliRunner, tmp_path: Path
+) -> None:
+    text = (
+        "version: 0.1\nstorage: {nothing: {}}\nauth:\n  nobody:\n"
+        "middleware:\n  storage:\n    - name: no\n"
+    )
+
+    result = runner.invoke(app, ["config", "check", configuration(tmp_path, text)])
+
+    assert result.exit_code == 1
+    lines = result.stderr.splitlines()
+    assert [line.partition(": no ")[0] for line in lines] == [
+        "error: storage",
+        "error: middleware.storage.0.name",
+        "error: auth",
+    ]
+    places = [line[line.rindex("line ") :] for line in lines]
+    assert places == ["line 2]", "line 7]", "line 4]"]
+
+
 def test_missing_file(runner: CliRunner) -> None:
     result = runner.invoke(app, ["serve", "nowhere.yml"])
 

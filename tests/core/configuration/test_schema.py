@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from pydantic import Field
+from tests.core.configuration.describing import undescribed
+from tests.core.configuration.keys import Key
+from tests.core.configuration.test_every_key import KEYS
 
 from entrepot.core.configuration import PluggedModels, schema
 from entrepot.core.driver import DriverOptions
+from entrepot.core.plugins import load_plugins
+
+SHIPPED = Path(__file__).parent / "shipped"
+
+
+@pytest.fixture(scope="module")
+def described() -> dict[str, Any]:
+    return schema(load_plugins(frozenset({"obstore"})).models)
 
 
 class Options(DriverOptions):
@@ -76,6 +89,51 @@ def test_head() -> None:
     assert whole["properties"]["version"]["enum"] == ["0.1", 0.1]
     assert {"type": "string"} in whole["properties"]["storage"]["anyOf"]
     assert whole["additionalProperties"] is False
+
+
+def test_it_is_a_schema_itself(described: dict[str, Any]) -> None:
+    Draft202012Validator.check_schema(described)
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.iterdir()), ids=lambda path: path.stem)
+def test_shipped_file_is_what_it_describes(described: dict[str, Any], path: Path) -> None:
+    assert undescribed(described, path.read_text()) == []
+
+
+DESCRIBED = [key for key in KEYS if not (key.refused or isinstance(key.arrives, str))]
+"""Text that YAML takes for a number is loaded; an editor may ask for quotes around it."""
+
+
+@pytest.mark.parametrize("key", DESCRIBED, ids=lambda key: key.path)
+def test_every_key_is_what_it_describes(described: dict[str, Any], key: Key) -> None:
+    assert undescribed(described, key.file) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "storage: inmemory",
+        "version: 0.2",
+        "version: 0.1\nhttp: {addr: 5000}",
+        "version: 0.1\nhttp: {adr: ':5000'}",
+        "version: 0.1\nhttp: [a]",
+        "version: 0.1\nhttp: {relativeurls: 'maybe'}",
+        "version: 0.1\nhttp: {workers: 0}",
+        "version: 0.1\nhttp: {draintimeout: soon}",
+        "version: 0.1\nhttp: {headers: {A: b}}",
+        "version: 0.1\nhttp: {tls: {minimumtls: ssl3}}",
+        "version: 0.1\nlog: {level: loud}",
+        "version: 0.1\nstorage: [filesystem]",
+        "version: 0.1\nstorage: {filesystem: {rootdirectory: [a]}}",
+        "version: 0.1\nstorage: {filesystem: {unknown: a}}",
+        "version: 0.1\nstorage: {s3: {bucket: b, chunksize: small}}",
+        "version: 0.1\nauth: {htpasswd: {realm: r}}",
+        "version: 0.1\nnotifications: {endpoints: {name: a}}",
+        "version: 0.1\ntags: {maxtags: -1}",
+    ],
+)
+def test_what_it_does_not_describe(described: dict[str, Any], text: str) -> None:
+    assert undescribed(described, text)
 
 
 def test_duration_is_text_or_a_number() -> None:

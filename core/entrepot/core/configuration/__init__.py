@@ -11,6 +11,7 @@ from entrepot.core.configuration.durations import Duration
 from entrepot.core.configuration.json_schema import schema
 from entrepot.core.configuration.loaded import Loaded
 from entrepot.core.configuration.loading import load
+from entrepot.core.configuration.locating import located
 from entrepot.core.configuration.model import Auth, Configuration, Middleware
 from entrepot.core.configuration.model_base import Plugged
 from entrepot.core.configuration.model_content import Catalog, Tags, Validation
@@ -50,6 +51,7 @@ __all__ = [
     "admissions",
     "driver_options",
     "load",
+    "located",
     "observers",
     "parse_rules",
     "plugged_options",

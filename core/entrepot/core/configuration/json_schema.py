@@ -29,7 +29,8 @@ def schema(plugged: PluggedModels = NO_MODELS) -> dict[str, Any]:
     whole: dict[str, Any] = parts.pop(_name(references[Configuration, "validation"]))
     keys: dict[str, Any] = whole["properties"]
     keys["version"] |= {"enum": ["0.1", 0.1]}
-    keys["version"].pop("const", None)
+    for narrower in ("const", "type"):
+        keys["version"].pop(narrower, None)
     for part, name, model in models:
         section = {"anyOf": [references[model, "validation"], {"type": "null"}]}
         parts[part].setdefault("properties", {})[name] = section

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from entrepot.core.configuration.tree import Table, is_mapping, is_null, plain, planted
+from entrepot.core.configuration.tree import Scalar, Table, is_mapping, is_null, plain, planted
 
 
 class Section(BaseModel):
@@ -76,7 +76,9 @@ def lower(given: object) -> object:
 
 
 def _parameters(given: object) -> Table:
-    tree = Table("") if is_null(given) else planted(given, "given")
+    if is_null(given):
+        return Table(given.origin if isinstance(given, Scalar) else "")
+    tree = planted(given, "given")
     if not isinstance(tree, Table):
         raise ValueError("a section is wanted here; put `key: value` lines below it")  # noqa: TRY004
     return tree

@@ -13,7 +13,7 @@ from entrepot.core.configuration.durations import Duration
 from entrepot.core.configuration.loaded import Loaded
 from entrepot.core.configuration.model import Configuration
 from entrepot.core.configuration.plugged import NO_MODELS, PluggedModels, sections
-from entrepot.core.configuration.shape import fields, is_secret
+from entrepot.core.configuration.shape import Known, field_shape, fields, is_secret
 from entrepot.core.configuration.tree import (
     Path,
     Table,
@@ -32,14 +32,16 @@ _SECRET_NAME = re.compile(
     r"|accesskey|accountkey|apikey|licensekey|privatekey|connectionstring|^sas$"
 )
 _WITHOUT_EFFECT = ("reporting", "compatibility")
-_USER_IN_URL = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_USER_IN_URL = re.compile(r"(?<=://)[^/?#\s]+(?=@)")
+_QUERY_IN_URL = re.compile(r"(://[^?#\s]*\?)[\w.~%-]+=[^#\s]*")
 
 
 def shown(loaded: Loaded, models: PluggedModels = NO_MODELS) -> dict[str, Any]:
     """What is in effect, defaults included, in the file's own form.
 
     Keys without a value are left out. Values that are secret, or whose key looks like it, and
-    users in URLs are `******`; with the options `models` of plug-ins, so are their secrets.
+    users and queries in URLs are `******`; with the options `models` of plug-ins, so are their
+    secrets.
     """
     values = _effective(loaded.configuration)
     for path, _, model in sections(loaded.configuration, models):
@@ -57,12 +59,17 @@ def _at(values: Any, path: Path) -> Any:
     return values
 
 
-def _hide(values: dict[str, Any] | None, options: type[BaseModel] | None) -> None:
-    """Hide what a plug-in's model says is secret."""
-    if values and options:
-        for key, field in fields(options).items():
-            if is_secret(field) and values.get(key):
-                values[key] = HIDDEN
+def _hide(values: Any, options: type[BaseModel] | None) -> None:
+    """Hide what a plug-in's model says is secret, in the sections below it, too."""
+    if not (is_mapping(values) and options):
+        return
+    shown_values: dict[str, Any] = values  # pyright: ignore[reportAssignmentType]
+    for key, field in fields(options).items():
+        inner = field_shape(field)
+        if is_secret(field) and values.get(key):
+            shown_values[key] = _masked(values[key])
+        elif isinstance(inner, Known):
+            _hide(values.get(key), inner.model)
 
 
 def _effective(configuration: Configuration) -> dict[str, Any]:
@@ -112,7 +119,9 @@ def _hidden(key: str, value: Any) -> Any:
         return value
     if _SECRET_NAME.search(re.sub(r"[-_]", "", key.lower())):
         return HIDDEN
-    return _USER_IN_URL.sub(HIDDEN, value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return _QUERY_IN_URL.sub(rf"\1{HIDDEN}", _USER_IN_URL.sub(HIDDEN, value))
 
 
 def origins(configuration: Configuration, tree: Table) -> dict[str, str]:

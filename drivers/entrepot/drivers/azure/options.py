@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -119,7 +118,7 @@ class AzureOptions(DriverOptions):
     def _is_base64(cls, key: SecretStr) -> SecretStr:
         try:
             base64.b64decode(key.get_secret_value(), validate=True)
-        except binascii.Error:
+        except ValueError:
             raise ValueError("the key of a storage account is base64 text") from None
         return key
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Annotated
 
 import typer
 import yaml
@@ -16,12 +17,25 @@ from entrepot.server.cli.serve import ConfigurationFile, read
 app = typer.Typer(no_args_is_help=True, help="Check, show or describe the configuration.")
 
 
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Take warnings for mistakes, as a pipeline should.")
+]
+
+
 @app.command()
-def check(config: ConfigurationFile = None) -> None:
-    """Say what is wrong with a configuration; exit with 1 if anything is."""
+def check(config: ConfigurationFile = None, *, strict: Strict = False) -> None:
+    """Say what is wrong with a configuration; exit with 1 if anything is.
+
+    Each mistake and each warning is one line on standard error, with its path and its place:
+    `path: what is wrong; what to do [file config.yml line 7]`. Nothing is opened or connected.
+    """
     with reported():
-        read(config, load_plugins(disabled_by(os.environ)))
-    typer.echo("the configuration is good")
+        loaded, _ = read(config, load_plugins(disabled_by(os.environ)))
+    warnings = len(loaded.notes)
+    if strict and warnings:
+        typer.echo(f"warnings: {warnings}, none is allowed with --strict", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"the configuration is good{f', warnings: {warnings}' if warnings else ''}")
 
 
 @app.command()

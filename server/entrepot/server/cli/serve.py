@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +11,9 @@ from typing import Annotated
 import typer
 
 from entrepot.core.admitting import chosen_admissions
-from entrepot.core.configuration import Configuration, Loaded, driver_options, load
+from entrepot.core.configuration import Configuration, Loaded, driver_options, load, located
 from entrepot.core.driver import DriverOptions
+from entrepot.core.errors import ConfigurationError
 from entrepot.core.layers import layers
 from entrepot.core.plugins import Plugins, disabled_by, load_plugins
 from entrepot.server import serving
@@ -40,14 +42,30 @@ def read(config: Path | None, plugins: Plugins) -> tuple[Loaded, DriverOptions]:
     """
     loaded = load(config, os.environ, plugins.models)
     tell("warning", loaded.notes)
-    layers(loaded.configuration, plugins)
-    authenticator_of(loaded.configuration, plugins)
-    chosen_admissions(loaded.configuration, plugins)
-    audience(loaded.configuration, plugins)
-    check(loaded.configuration)
-    wish(loaded.configuration)
-    storage = loaded.configuration.storage
-    return loaded, driver_options(storage, plugins.driver(storage.driver).options)
+    configuration = loaded.configuration
+    looks: tuple[Callable[[], object], ...] = (
+        lambda: plugins.driver(configuration.storage.driver),
+        lambda: layers(configuration, plugins),
+        lambda: authenticator_of(configuration, plugins),
+        lambda: chosen_admissions(configuration, plugins),
+        lambda: audience(configuration, plugins),
+        lambda: check(configuration),
+        lambda: wish(configuration),
+    )
+    found = [mistake for look in looks for mistake in _mistakes(look)]
+    if found:
+        raise ConfigurationError(*located(found, loaded))
+    options = plugins.driver(configuration.storage.driver).options
+    return loaded, driver_options(configuration.storage, options)
+
+
+def _mistakes(look: Callable[[], object]) -> Iterable[str]:
+    """What is wrong as far as one look tells."""
+    try:
+        look()
+    except ConfigurationError as error:
+        return error.mistakes
+    return ()
 
 
 def serve(config: ConfigurationFile = None) -> None:
