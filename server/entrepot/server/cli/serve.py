@@ -93,7 +93,10 @@ def _greeting(configuration: Configuration, options: DriverOptions) -> str:
     address = http.address
     host = f"{address.host or '127.0.0.1'}:{address.port}" if address else f"unix:{http.addr}"
     place = f" in {os.path.abspath(where)}" if where else ""
-    plain = "" if http.tls.certificate else "--dest-tls-verify=false "
+    hosts = () if http.tls.certificate else http.tls.letsencrypt.hosts
+    if hosts and address:
+        host = hosts[0] if address.port == 443 else f"{hosts[0]}:{address.port}"
+    plain = "" if http.tls.certificate or hosts else "--dest-tls-verify=false "
     return (
         f"Entrepot {version('entrepot')} listens on {http.addr}\n"
         f"  storage: {configuration.storage.driver}{place}\n"
