@@ -16,7 +16,9 @@ from tests.server.conftest import Pusher, client_of
 from tests.server.observed import Watched, until, watched
 
 from entrepot.server.application import Api
+from entrepot.server.metrics.following import following_notifications
 from entrepot.server.metrics.meters import Metrics
+from entrepot.server.notifications.counts import Counts
 
 pytestmark = pytest.mark.anyio
 MIB = 1024 * 1024
@@ -176,6 +178,30 @@ def test_descriptor_cache() -> None:
         requests = site.value("registry_cache_requests_total", cache="descriptor")
         hits = site.value("registry_cache_hits_total", cache="descriptor")
         assert 0 < hits < requests
+
+
+def test_notifications() -> None:
+    metrics, counts = Metrics(), Counts()
+    follow = following_notifications(metrics.notifications, counts)
+
+    def value(name: str, **labels: str) -> float | None:
+        return metrics.registry.get_sample_value(name, {"endpoint": "hook"} | labels)
+
+    hook = counts.of("hook")
+    hook.events, hook.successes, hook.failures, hook.pending, hook.dead = 5, 2, 1, 2, 1
+    hook.statuses["200 OK"] = 2
+    follow()
+    hook.events, hook.pending = 6, 0
+    follow()
+    follow()
+
+    assert value("registry_notifications_events_total", type="Events") == 6
+    assert value("registry_notifications_events_total", type="Successes") == 2
+    assert value("registry_notifications_events_total", type="Failures") == 1
+    assert value("registry_notifications_events_total", type="Errors") == 0
+    assert value("registry_notifications_status_total", code="200 OK") == 2
+    assert value("registry_notifications_pending_total") == 0
+    assert value("registry_notifications_dead_letters") == 1
 
 
 def test_uploads(site: Watched) -> None:

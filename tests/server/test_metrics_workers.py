@@ -81,6 +81,8 @@ def test_workers_are_added_up_and_what_ended_ones_counted_stays(folder: Path, be
     assert both["registry_uploads_open"][()] == 2
     assert both["registry_http_in_flight_requests"][labels(handler="base")] == 0
     assert both["process_resident_memory_bytes"][()] > 50_000_000
+    (folder / f"summary_{second.pid}.db").touch()  # as it is for a moment
+    assert samples_of(page.get("/metrics").text)["registry_http_requests_total"][BASE] == 7
     spent = both["process_cpu_seconds_total"][()]
     assert spent > 0
 

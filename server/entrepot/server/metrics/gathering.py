@@ -29,14 +29,11 @@ def gathered(folder: Path) -> CollectorRegistry:
 class _Workers(Collector):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._files: Collector = MultiProcessCollector(  # type: ignore[no-untyped-call]
-            None, str(folder)
-        )  # the library has no types here, and none for its files
         self._spent: dict[int, float] = {}  # seconds of processor time by process
 
     def collect(self) -> Iterable[Metric]:
         alive = set(fold_ended(self._folder))
-        yield from self._files.collect()
+        yield from _merged(self._folder)
         yield from self._processes(alive)
 
     def describe(self) -> Iterable[Metric]:
@@ -51,6 +48,14 @@ class _Workers(Collector):
                 if name == "process_cpu_seconds_total":
                     self._spent[process] = value
         yield from _families(sums, sum(self._spent.values()))
+
+
+def _merged(folder: Path) -> Iterable[Metric]:
+    """Of all files that hold something: a worker has just begun one that is empty."""
+    library: Any = MultiProcessCollector  # it has no types
+    files = [str(path) for path in folder.glob("*.db") if path.stat().st_size]
+    merged: Iterable[Metric] = library.merge(files)
+    return merged
 
 
 def _usage(process: int) -> Iterator[tuple[str, float]]:
@@ -88,7 +93,7 @@ def fold_ended(folder: Path) -> Iterator[int]:
         if is_alive(int(process)):
             yield int(process)
             continue
-        if not kind.startswith("gauge_live"):
+        if not kind.startswith("gauge_live") and path.stat().st_size:
             _add(path, folder / f"{kind}_{_ENDED}.db")
         path.unlink()
 
