@@ -45,15 +45,13 @@ class _Compiled:
     actions: frozenset[str]
     names: Globs
 
-    def holds_for(self, identity: Identity) -> bool:
-        if self.anonymous:
-            return True
-        if not identity.name:
-            return False
+    def holds_for(self, known: Identity) -> bool:
+        """Whether it holds for a client who has a name."""
         return (
-            self.authenticated
-            or identity.name in self.users
-            or not self.groups.isdisjoint(identity.groups)
+            self.anonymous
+            or self.authenticated
+            or known.name in self.users
+            or not self.groups.isdisjoint(known.groups)
         )
 
     def allows(self, user: str, access: Access) -> bool:
