@@ -2,9 +2,9 @@
 
     python benchmarks/authentication.py [--seconds S] [--rounds R] [--server ours --server v3]
 
-Servers without authentication, with htpasswd and with tokens take turns, each started anew over
-an empty folder. One client asks over some kept connections, with the same credentials each time.
-The table has medians, and how many times as much work of the server a request is with
+Three servers run side by side over folders of their own, without authentication, with htpasswd
+and with tokens, and are asked in turns, over some kept connections, with the same credentials each
+time. The table has medians, and how many times as much work of the server a request is with
 authentication.
 """
 
@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -61,8 +62,8 @@ class Way:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the arguments say; the exit code."""
     parser = argparse.ArgumentParser(description="What authentication costs.")
-    parser.add_argument("--seconds", type=int, default=2, help="of each figure")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=1, help="of each turn")
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--server", action="append", choices=(servers.OURS, *servers.PEERS))
     parser.add_argument("--ours", default="", help="how Entrepot is started")
     options = parser.parse_args(arguments)
@@ -77,17 +78,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _measure(program: servers.Program, seconds: int, rounds: int) -> None:
     found: dict[tuple[str, str], list[float]] = {}
-    with tempfile.TemporaryDirectory(prefix="entrepot-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="entrepot-bench-") as name, ExitStack() as stack:
         ways = _ways(Path(name))
-        for turn in range(rounds):
-            for way in ways:
-                folder = Path(name) / f"{way.name}-{turn}"
-                more = {"auth": way.auth} if way.auth else {}
-                with servers.running(program, folder, more=more) as server:
-                    _push(server, way.headers)
-                    for what, path in PATHS.items():
-                        rate = _rate(server, Endpoint(what, "GET", path, way.headers), seconds)
-                        found.setdefault((what, way.name), []).append(rate)
+        running: list[tuple[Way, servers.Server]] = []
+        for way in ways:
+            more = {"auth": way.auth} if way.auth else {}
+            starting = servers.running(program, Path(name) / way.name, more=more)
+            server = stack.enter_context(starting)
+            _push(server, way.headers)
+            running.append((way, server))
+        for _ in range(rounds):
+            for what, path in PATHS.items():
+                for way, server in running:
+                    rate = _rate(server, Endpoint(what, "GET", path, way.headers), seconds)
+                    found.setdefault((what, way.name), []).append(rate)
     print(f"\n{program.title}: requests / CPU s (times the work without authentication)")
     for what in PATHS:
         plain, *_ = rates = [median(found[what, way.name]) for way in ways]
@@ -115,7 +119,7 @@ def _push(server: servers.Server, headers: Mapping[str, str]) -> None:
 
 
 def _ways(folder: Path) -> list[Way]:
-    users = folder / "htpasswd"
+    users = folder / "users"
     hashed = bcrypt.hashpw(b"s3cret", bcrypt.gensalt(5, b"2a")).decode()
     users.write_text(f"alice:{hashed}\n")
     basic = base64.b64encode(b"alice:s3cret").decode()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from starlette.testclient import TestClient
 from tests.server.authentication.recording import Recorder, challenge
@@ -87,6 +89,9 @@ def test_what_an_authenticator_sees(client: TestClient, recorder: Recorder) -> N
     assert asking.address == "testclient"
     assert asking.moment is None
     assert "Some thing" not in repr(asking)
+    assert replace(asking, moment=1.0).base == asking.base
+    with pytest.raises(AttributeError):
+        _ = asking.nothing  # type: ignore[attr-defined]  # it makes its fields and no others
 
 
 @pytest.mark.parametrize(

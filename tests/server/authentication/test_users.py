@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import bcrypt
@@ -20,7 +22,7 @@ from tests.server.authentication.passwords import (
 )
 
 from entrepot.core.errors import ConfigurationError
-from entrepot.server.authentication import users
+from entrepot.server.authentication import htpasswd, users
 
 CONTENT = f"""\ufeff# users
 
@@ -105,9 +107,17 @@ def changing(file: Path, *steps: tuple[Callable[[], object], str, str]) -> None:
     asyncio.run(asking())
 
 
+BOB = f"bob:{hashed('b')}\n"
 BOB_IN = basic("bob", "b")
 
 
+@pytest.fixture
+def _every_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no request go by the look of another one in the same half millisecond."""
+    monkeypatch.setattr(htpasswd, "_BETWEEN_LOOKS", 0.0)
+
+
+@pytest.mark.usefixtures("_every_look")
 def test_changes_count_at_once(file: Path) -> None:
     other = f"alice:{hashed('other')}\n"
     changing(
@@ -121,6 +131,30 @@ def test_changes_count_at_once(file: Path) -> None:
     )
 
 
+def test_known_password_is_forgotten_in_a_moment(file: Path) -> None:
+    remove_alice = partial(file.write_text, BOB)
+
+    async def asking() -> None:
+        async with opened(file) as authenticator:
+            assert await said(authenticator, ALICE_IN) == "alice"
+            remove_alice()
+            deadline = time.monotonic() + 1
+            while await said(authenticator, ALICE_IN) != "401":
+                assert time.monotonic() < deadline
+
+    asyncio.run(asking())
+
+
+def test_new_user_need_not_wait(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(htpasswd, "_BETWEEN_LOOKS", 1000.0)
+    changing(
+        file,
+        (lambda: None, ALICE_IN, "alice"),
+        (lambda: file.write_text(ALICE + BOB), BOB_IN, "bob"),
+    )
+
+
+@pytest.mark.usefixtures("_every_look")
 def test_file_that_is_being_written_is_waited_for(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -24,6 +24,7 @@ from entrepot.core.names import RepositoryName, UploadId
 from entrepot.core.registry import Registry
 from entrepot.server.account import account
 from entrepot.server.authentication.needs import needs
+from entrepot.server.authentication.seen import Seen
 from entrepot.server.routes import UPLOAD, Match
 from entrepot.server.urls import Urls
 
@@ -49,7 +50,7 @@ class Gate:
         NameInvalidError; QueryInvalidError.
         """
         wanted = needs(scope, found, method)
-        asking = self._asking(scope)
+        asking = Seen.of(scope, self.urls)
         try:
             identity = await self.authenticator.authorize(asking, wanted)
         except Exception as error:
@@ -67,24 +68,6 @@ class Gate:
             return await self.authenticator.authorize(replace(asking, moment=moment), wanted)
         except Exception as error:
             raise _told(error, wanted) from error.__cause__
-
-    def _asking(self, scope: Scope) -> Asking:
-        authorization: str | None = None
-        for name, value in scope["headers"]:
-            if name == b"authorization":
-                authorization = value.decode("latin-1")
-                break
-        base, is_told = self.urls.base(scope)
-        client = scope.get("client")
-        return Asking(
-            authorization,
-            scope.get("entrepot.certificate"),
-            base,
-            client[0] if client else "",
-            None,
-            is_told,
-            self.urls.path(scope, ""),
-        )
 
 
 async def _beginning(error: Exception, found: Match, registry: Registry) -> float | None:

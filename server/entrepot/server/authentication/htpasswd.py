@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from collections.abc import AsyncGenerator, Sequence
@@ -34,6 +35,7 @@ KEPT = 60.0
 
 _KEY = "auth.htpasswd.path"
 _MOST_KEPT = 4096
+_BETWEEN_LOOKS = 0.0005  # seconds; each look hands the interpreter to other threads
 _MOST_WAITING = 64  # passwords that are hashed or wait for it
 _RETRY_AFTER = 2.0  # seconds
 _LONGEST = 72  # bytes of a password that bcrypt looks at
@@ -48,6 +50,7 @@ class Htpasswd(Authenticator):
         self._file = file
         self._rights = rights
         self._threads = threads
+        self._looked = -math.inf
         self._verified: Verified[bool] = Verified(_MOST_KEPT)
         self._running: dict[bytes, Call[bool]] = {}
 
@@ -80,13 +83,18 @@ class Htpasswd(Authenticator):
         return await self._is_right(Credentials(user, password))
 
     async def _is_right(self, given: Credentials) -> bool:
-        self._file.look()
+        now = time.monotonic()
+        if now - self._looked >= _BETWEEN_LOOKS:
+            self._looked = now
+            self._file.look()
         known = self._file.value.hashes.get(given.user)
         hashed = known or self._file.value.nobody
         password = given.password.encode()[:_LONGEST]  # as Go's bcrypt, and Apache's, have it
         key = self._verified.key(b"%b%b:%b" % (hashed, given.user.encode(), password))
-        if self._verified.get(key, time.monotonic()):
+        if self._verified.get(key, now):
             return True
+        if self._file.look():
+            return await self._is_right(given)
         is_right = await self._hashing(key, password, hashed) and known is not None
         if is_right:
             self._verified.put(key, result=True, until=time.monotonic() + KEPT)

@@ -59,31 +59,34 @@ class Token(Authenticator):
         self._verified: Verified[Grant] = Verified(_MOST_KEPT)
 
     async def authorize(self, asking: Asking, wanted: Sequence[Access]) -> Identity:
-        token = bearer_token(asking.authorization or "")
-        if token is None:
-            raise self._challenge(asking, wanted)
         try:
-            grant = self._grant(token, asking.moment)
+            grant = self._grant(asking.authorization or "", asking.moment)
         except InvalidTokenError as error:
             _LOG.info("token refused: %s", error)
             raise self._challenge(
                 asking, wanted, "invalid_token", is_expired=error.is_expired
             ) from None
+        if grant is None:
+            raise self._challenge(asking, wanted)
         for access in wanted:
             if not grant.covers(access):
                 raise self._challenge(asking, wanted, "insufficient_scope")
         return grant.identity
 
-    def _grant(self, token: str, moment: float | None) -> Grant:
+    def _grant(self, header: str, moment: float | None) -> Grant | None:
+        """What a header's token grants; None if there is no token in it."""
         if self._trusted.look():
             self._verified.clear()
-        if len(token) > LONGEST:
-            raise InvalidTokenError(f"longer than {LONGEST} bytes")
         now = time.time()
-        key = self._verified.key(token.encode())
+        key = self._verified.key(header[: LONGEST + 1].encode("latin-1", "replace"))
         found = self._verified.get(key, now) if moment is None else None
         if found is not None:
             return found
+        token = bearer_token(header)
+        if token is None:
+            return None
+        if len(header) > LONGEST:
+            raise InvalidTokenError(f"longer than {LONGEST} bytes")
         grant = self._checked(token, now if moment is None else moment)
         if moment is None:
             self._verified.put(key, grant, grant.until)
