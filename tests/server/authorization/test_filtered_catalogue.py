@@ -106,16 +106,14 @@ GLOBS = st.sampled_from(["**", "a/**", "*", "*/1", "a*/**", "{user}/**", "**/a",
 
 
 async def seen(names: set[str], rights: PolicyRights, after: str) -> tuple[list[str], list[str]]:
-    """The names that are visible, and the folders that were entered to find them."""
-    entered: list[str] = []
+    """The names that are visible, and the folders that were looked at to find them."""
+    looked_at: list[str] = []
 
     class Watching(Registry):
         def repositories(self, after: str = "", enters: Any = None) -> Any:
             def noting(folder: str) -> bool:
-                if enters(folder):
-                    entered.append(folder)
-                    return True
-                return False
+                looked_at.append(folder)
+                return bool(enters(folder))
 
             return super().repositories(after, noting)
 
@@ -124,7 +122,7 @@ async def seen(names: set[str], rights: PolicyRights, after: str) -> tuple[list[
             await hold(driver, name)
         watching = Watching(driver, registry.rules, registry.threads)
         found = [name async for name in sight.visible(watching, rights, Identity("a"), after)]
-        return found, entered
+        return found, looked_at
 
 
 @settings(max_examples=50)
@@ -150,13 +148,23 @@ def rights_for(*globs: str) -> PolicyRights:
 
 
 @pytest.mark.anyio
-async def test_folders_that_hold_nothing_for_one_are_not_entered() -> None:
+@pytest.mark.parametrize(
+    ("after", "folders"),
+    [
+        ("", ["other", "team", "team/app", "team/deep", "team/deep/er"]),
+        ("other/app3", ["other", "team", "team/app", "team/deep", "team/deep/er"]),
+        ("team/app", ["team", "team/app", "team/deep", "team/deep/er"]),
+    ],
+)
+async def test_folders_below_what_holds_nothing_for_one_are_not_looked_at(
+    after: str, folders: list[str]
+) -> None:
     names = {f"other/app{number}" for number in range(20)} | {"team/app", "team/deep/er/app"}
 
-    found, entered = await seen(names, rights_for("team/*"), "")
+    found, looked_at = await seen(names, rights_for("team/*"), after)
 
-    assert found == ["team/app"]
-    assert sorted(entered) == ["team", "team/app", "team/deep"]
+    assert found == ([] if after == "team/app" else ["team/app"])
+    assert sorted(set(looked_at)) == folders
 
 
 @pytest.mark.anyio
