@@ -11,7 +11,7 @@ import bcrypt
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
-from starlette.types import Scope
+from starlette.types import Message, Receive, Scope, Send
 from tests.server.conftest import Pusher, client_of
 from tests.server.observed import Watched, until, watched
 
@@ -81,11 +81,28 @@ def test_durations_and_sizes(site: Watched) -> None:
     assert site.value(bucket, handler="blob_upload", le="2.097152e+06") == 0
 
 
-def test_file_that_the_server_sends_by_itself_counts_as_sent(tmp_path: Path) -> None:
-    with watched(STORAGE=f"{{filesystem: {{rootdirectory: {tmp_path}}}}}") as site:
-        digest = Pusher(site.client).blob("a", bytes(3 * MIB))
-        site.client.get(f"/v2/a/blobs/{digest}")
-        assert site.value("registry_http_sent_bytes_total", handler="blob") == 3 * MIB
+async def test_file_that_the_server_sends_by_itself_counts_as_sent() -> None:
+    metrics = Metrics()
+
+    async def app(_: Scope, __: Receive, send: Send) -> None:
+        headers = [(b"content-type", b"x/y"), (b"content-length", b"3000000")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.pathsend", "path": "/file"})
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope: Scope = {
+        "type": "http", "method": "GET", "path": "/x", "query_string": b"", "headers": []
+    }  # fmt: skip
+    await metrics.measured(app, lambda _: "blob")(scope, nothing, send)
+
+    assert [message["type"] for message in sent][1:] == ["http.response.pathsend"]
+    labels = {"handler": "blob"}
+    for name in ("registry_http_sent_bytes_total", "registry_http_response_size_bytes_sum"):
+        assert metrics.registry.get_sample_value(name, labels) == 3_000_000
 
 
 async def test_requests_under_way() -> None:
