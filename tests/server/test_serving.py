@@ -228,6 +228,28 @@ def test_reader_of_the_access_log_who_stopped_stops_nobody(start: Start) -> None
     assert served.process.wait(SECONDS) == 0
 
 
+def test_answer_that_the_store_breaks_off_is_one_line(start: Start, tmp_path: Path) -> None:
+    served = start(STORAGE_CACHE_BLOBDESCRIPTOR="inmemory", LOG_FORMATTER="json")
+    content = os.urandom(3_000_000)
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    url = f"http://{served.address}/v2/a/blobs"
+    httpx2.post(f"{url}/uploads/?digest={digest}", content=content)
+    assert httpx2.get(f"{url}/{digest}").content == content
+    [data] = tmp_path.glob("registry-data/docker/registry/v2/blobs/sha256/??/*/data")
+    os.truncate(data, 1_500_000)
+
+    with pytest.raises(httpx2.RemoteProtocolError):
+        httpx2.get(f"{url}/{digest}")
+    served.stop()
+
+    assert served.process.stderr is not None
+    lines = [json.loads(line) for line in served.process.stderr]
+    [error] = [line for line in lines if line["level"] == "error"]
+    assert error["msg"] == "response completed with error"
+    assert f"{digest[7:]}/data: 3000000 bytes were expected of it" in error["err.detail"]
+    assert error["http.response.written"] == 1_500_000
+
+
 def test_fixture_for_other_projects(entrepot_registry: RunningRegistry) -> None:
     assert httpx2.get(f"{entrepot_registry.url}/v2/").json() == {}
 

@@ -97,6 +97,7 @@ class Api:
         identity = ANONYMOUS
         if self.gate is not None:
             identity = await self.gate.admit(scope, found, method, self.registry)
+            _LOG.debug("authorized request")
         endpoint = found.route.endpoints.get(method)
         if endpoint is None:
             raise errors.MethodError(method, found.route.allowed)

@@ -106,7 +106,8 @@ def note(seen: Account, error: Exception) -> None:
     if isinstance(error, ProtocolError):
         seen.error, seen.message, seen.detail = error.code, error.message, error.detail
     elif isinstance(error, StorageError):
-        seen.error, seen.message, seen.detail = "UNAVAILABLE", "storage", str(error)
+        code = "NAME_INVALID" if isinstance(error, core.KeyInvalidError) else "UNAVAILABLE"
+        seen.error, seen.message, seen.detail = code, "storage", str(error)
     else:
         seen.error, seen.message, seen.detail = "UNKNOWN", "unexpected error", type(error).__name__
 

@@ -44,7 +44,8 @@ def set_up_logging(configuration: Configuration) -> None:
     for name in _OURS:
         logging.getLogger(name).setLevel(level)
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells URLs, secrets included
-    logging.getLogger("_granian.utils").addFilter(_is_news)
+    for name in ("_granian.utils", "uvicorn.error"):
+        logging.getLogger(name).addFilter(_is_news)
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # not shown
 
 
@@ -82,4 +83,6 @@ def _constant(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _is_news(record: logging.LogRecord) -> bool:
     """Whether an error that the server saw is not in the log yet."""
-    return AnswerBrokenError.__name__ not in str(record.msg)
+    if record.exc_info and isinstance(record.exc_info[1], AnswerBrokenError):
+        return False
+    return AnswerBrokenError.__name__ not in str(record.msg)  # where a traceback is the message
