@@ -30,7 +30,12 @@ ARM64 = {"os": "linux", "architecture": "arm64"}
 
 def image(config: str, media_type: str = OCI_MANIFEST) -> bytes:
     described = {"mediaType": config, "digest": str(Digest.of(CONFIG)), "size": len(CONFIG)}
-    document = {"schemaVersion": 2, "mediaType": media_type, "config": described, "layers": []}
+    document: dict[str, Any] = {
+        "schemaVersion": 2,
+        "mediaType": media_type,
+        "config": described,
+        "layers": [],
+    }
     return json.dumps(document).encode()
 
 

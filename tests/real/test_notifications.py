@@ -175,9 +175,7 @@ def test_what_waits_is_listed_and_sent_again(
     with closing(HTTPConnection(server.address)) as connection:
         assert push(connection, "late")
 
-    for output in outputs(server, "list"):
-        if "older than 1 s" in output:
-            break
+    output = next(one for one in outputs(server, "list") if "older than 1 s" in one)
     assert "hook" in output
     assert "push" in output
     assert "app:late" in output

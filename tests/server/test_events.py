@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from tests.server.conftest import MANIFEST_TYPE, Pusher, sha
 from tests.server.listening_plugin import Observed, client_with, plugins_with
@@ -15,6 +16,7 @@ from tests.server.listening_plugin import Observed, client_with, plugins_with
 from entrepot.core.events import Event, Target
 from entrepot.core.manifest import OCI_INDEX
 from entrepot.core.names import RepositoryName, Tag
+from entrepot.core.registry import Registry
 
 BLOB = b"{}"
 BLOB_DIGEST = sha(BLOB)
@@ -260,18 +262,25 @@ def test_urls_are_those_that_clients_get(events: list[Event]) -> None:
     assert events[0].target.url == location == f"https://hub.example/r/v2/a/blobs/{BLOB_DIGEST}"
 
 
+def registry_of(client: TestClient) -> Registry:
+    app = client.app
+    assert isinstance(app, Starlette)
+    found = vars(app.router.default)["registry"]
+    assert isinstance(found, Registry)
+    return found
+
+
 def test_push_is_told_when_its_tag_exists() -> None:
     found: list[object] = []
 
     async def observe(event: Event) -> None:
         if event.target.tag:
-            registry = client.app.router.default.registry  # type: ignore[attr-defined]
-            repository = registry.repository(RepositoryName.parse("team/app"))
+            repository = registry_of(opened).repository(RepositoryName.parse("team/app"))
             found.append(await repository.tags.find(Tag(event.target.tag)))
 
     plugins = plugins_with({"seen": Observed(observe)})
-    with client_with(plugins, NOTIFICATIONS_OBSERVERS=OBSERVERS) as client:
-        digest, _ = Pusher(client).image("team/app", "1")
+    with client_with(plugins, NOTIFICATIONS_OBSERVERS=OBSERVERS) as opened:
+        digest, _ = Pusher(opened).image("team/app", "1")
 
     assert [str(one) for one in found] == [digest]
 

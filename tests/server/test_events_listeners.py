@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.applications import Starlette
 from tests.server.conftest import Pusher
 from tests.server.listening_plugin import Observed, client_with, plugins_with
 
@@ -150,7 +152,9 @@ def test_disabled_observer_is_not_told() -> None:
     plugins = plugins_with({"bad": Observed(failing)})
     observers = "[{name: bad, disabled: true}]"
     with client_with(plugins, NOTIFICATIONS_OBSERVERS=observers) as client:
-        assert client.app.router.default.listeners is None  # type: ignore[attr-defined]
+        app = client.app
+        assert isinstance(app, Starlette)
+        assert vars(app.router.default)["listeners"] is None
 
 
 @pytest.mark.parametrize(
@@ -176,7 +180,7 @@ async def test_user_whose_name_is_no_text_is_told() -> None:
         told.append(event)
 
     listeners = Listeners([Listener("good", Observed(observe))])
-    scope = {"type": "http", "headers": [], "client": PEER}
+    scope: dict[str, Any] = {"type": "http", "headers": [], "client": PEER}
     call = Call(scope, None, None, None, None, "DELETE", "a", listeners=listeners)  # type: ignore[arg-type]
     call.account.user = "ann\ud800" + "x" * 5000
 

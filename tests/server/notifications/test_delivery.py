@@ -138,7 +138,8 @@ async def test_receiver_is_left_alone_after_failures_in_a_row(
 async def test_what_waits_is_delivered_after_the_next_start(
     folder: str, receiver: Receiver
 ) -> None:
-    url, receiver.script = receiver.url, [status(503)] * 2
+    url = receiver.url
+    receiver.script = [status(503)] * 2
     async with running(settings(folder, {"url": url, "threshold": 1, "backoff": "1h"})) as it:
         await it.push("1", "2", "3")
         await receiver.until(1)

@@ -154,7 +154,7 @@ async def test_another_process_goes_on_where_one_ended(folder: str, receiver: Re
 
 async def fill(it: Running, pages: int) -> None:
     """Let the disk be full, or not."""
-    database: sqlite3.Connection = it.notifications.keeper._outbox._database
+    database: sqlite3.Connection = it.notifications.keeper.outbox.database
     await it.notifications.keeper.ask(database.execute, f"PRAGMA max_page_count = {pages}")
 
 
@@ -180,7 +180,7 @@ async def test_full_disk_keeps_events_in_memory_and_nobody_waiting(
 async def test_memory_is_bounded_while_the_disk_takes_nothing(
     folder: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("entrepot.server.notifications.keeping._MOST", 20)
+    monkeypatch.setattr("entrepot.server.notifications.keeping.MOST", 20)
     endpoint = {"url": "http://127.0.0.1:1/", "threshold": 1, "backoff": "1h"}
     async with running(settings(folder, endpoint)) as it:
         await fill(it, 1)

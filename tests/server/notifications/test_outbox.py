@@ -118,8 +118,9 @@ def test_pushes_become_dead_letters_where_there_are_no_pulls() -> None:
 def test_dead_letters_are_bounded() -> None:
     outbox = Outbox(MEMORY, Bounds(letters=2))
 
-    for number in range(7):
-        rooms = outbox.add([letter(str(number))], durable=True)
+    for number in range(6):
+        add(outbox, letter(str(number)))
+    rooms = outbox.add([letter("6")], durable=True)
 
     assert ids(outbox) == ["5", "6"]
     assert dead(outbox) == ["3", "4"]
@@ -155,12 +156,12 @@ def test_endpoints_do_not_take_each_others_room() -> None:
 
 def test_full_disk_changes_nothing(outbox: Outbox) -> None:
     add(outbox, letter("1"))
-    limit = outbox._database.execute("PRAGMA page_count").fetchone()[0]
-    outbox._database.execute(f"PRAGMA max_page_count = {limit}")
+    limit = outbox.database.execute("PRAGMA page_count").fetchone()[0]
+    outbox.database.execute(f"PRAGMA max_page_count = {limit}")
 
     with pytest.raises(sqlite3.OperationalError, match="full"):
         add(outbox, *[letter(str(number), size=5000) for number in range(100)])
-    outbox._database.execute("PRAGMA max_page_count = 100000")
+    outbox.database.execute("PRAGMA max_page_count = 100000")
     add(outbox, letter("2"))
 
     assert ids(outbox) == ["1", "2"]
@@ -303,7 +304,7 @@ def test_something_else_under_its_name(folder: str) -> None:
 
 
 def test_outbox_of_a_newer_version(folder: str, outbox: Outbox) -> None:
-    outbox._database.execute("PRAGMA user_version = 9")
+    outbox.database.execute("PRAGMA user_version = 9")
 
     with pytest.raises(ConfigurationError, match="was written by a newer version"):
         Outbox(folder)

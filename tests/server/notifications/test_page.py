@@ -90,8 +90,8 @@ def test_keys_of_distribution_are_named() -> None:
 
 
 def test_figures() -> None:
-    assert f"up to {sending._LETTERS} events" in PAGE
-    assert f"{keeping._MOST:,} at\nmost" in PAGE
-    assert keeping._PULL_SECONDS == 1 / 5
+    assert f"up to {sending.LETTERS} events" in PAGE
+    assert f"{keeping.MOST:,} at\nmost" in PAGE
+    assert keeping.PULL_SECONDS == 1 / 5
     assert f"{events.SECONDS:g} s at most each" in PAGE
     assert f"more than {admission.SECONDS:g} s refuses" in PAGE

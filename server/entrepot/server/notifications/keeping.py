@@ -16,11 +16,15 @@ from entrepot.server.notifications.outbox import Outbox, Room
 from entrepot.server.notifications.seldom import Seldom
 
 _LOG = logging.getLogger("entrepot.server.notifications")
-_PULL_SECONDS = 0.2  # that pulls are gathered
 _BATCH = 1000  # letters of one transaction
-_MOST = 20_000  # letters in memory while the disk takes none
 _MOST_BYTES = 64 * 1024 * 1024
 _RETRY_SECONDS = 1.0
+
+PULL_SECONDS = 0.2
+"""How long pulls are gathered before they are written."""
+
+MOST = 20_000
+"""Letters in memory while the disk takes none."""
 
 ResultT = TypeVar("ResultT")
 ArgsT = TypeVarTuple("ArgsT")
@@ -39,7 +43,7 @@ class Keeper:
     """
 
     def __init__(self, outbox: Outbox, threads: Threads, counts: Counts) -> None:
-        self._outbox = outbox
+        self.outbox = outbox
         self._threads = threads
         self._counts = counts
         self._waiting: list[_Waiting] = []
@@ -78,7 +82,7 @@ class Keeper:
             self._hurry.set()
         self._waiting.append(waiting)
         self._wake.set()
-        if self._letters > _MOST or self._bytes > _MOST_BYTES:
+        if self._letters > MOST or self._bytes > _MOST_BYTES:
             self._forget()
         if waiting.kept is not None:
             await waiting.kept
@@ -105,7 +109,7 @@ class Keeper:
         """Wait for more, if all there is are a few pulls."""
         if self._letters < _BATCH:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_PULL_SECONDS):
+                async with asyncio.timeout(PULL_SECONDS):
                     await self._hurry.wait()
 
     async def _write(self) -> bool:
@@ -117,7 +121,7 @@ class Keeper:
         letters = [letter for one in batch for letter in one.letters]
         durable = any(one.kept is not None for one in batch)
         try:
-            rooms = await self.ask(_add, self._outbox, letters, durable)
+            rooms = await self.ask(_add, self.outbox, letters, durable)
         except Exception as error:  # whatever it is, it must not end the registry
             self._put_back(batch, error)
             return False
@@ -182,7 +186,7 @@ class Keeper:
         gone: list[_Waiting] = []
         for one in ordered:
             if one.kept is not None or (
-                self._letters <= _MOST * 9 // 10 and self._bytes <= _MOST_BYTES * 9 // 10
+                self._letters <= MOST * 9 // 10 and self._bytes <= _MOST_BYTES * 9 // 10
             ):
                 break
             gone.append(one)

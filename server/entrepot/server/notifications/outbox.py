@@ -37,19 +37,19 @@ class Room:
 
 
 class Outbox:
-    """The outbox in a folder, or `schema.MEMORY`. For one thread at a time.
+    """The outbox in a folder, or `schema.MEMORY`, as a `database`. For one thread at a time.
 
     Any method raises sqlite3.Error: if the disk is full or broken; nothing is changed then.
     """
 
     def __init__(self, folder: str, bounds: Bounds | None = None) -> None:
         """Raises ConfigurationError: if there can be none."""
-        self._database = open_database(folder)
+        self.database = open_database(folder)
         self._bounds = bounds or Bounds()
         self._is_durable = True
 
     def close(self) -> None:
-        self._database.close()
+        self.database.close()
 
     def add(self, letters: Sequence[Letter], *, durable: bool) -> dict[str, Room]:
         """Keep letters, and drop older ones of an endpoint that has too many.
@@ -58,7 +58,7 @@ class Outbox:
         Gives what became of each endpoint they are for.
         """
         with self._transaction(durable=durable):
-            self._database.executemany(
+            self.database.executemany(
                 f"INSERT INTO waiting ({_FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
                 [
                     (
@@ -81,7 +81,7 @@ class Outbox:
         """The oldest letters of an endpoint: `most` of them, or fewer if they are large."""
         found: list[Letter] = []
         size = 0
-        rows = self._database.execute(
+        rows = self.database.execute(
             f"SELECT {_FIELDS}, number, refusals FROM waiting WHERE endpoint = ? "  # noqa: S608
             "ORDER BY number LIMIT ?",
             (endpoint, most),
@@ -99,10 +99,10 @@ class Outbox:
     ) -> Room:
         """Forget letters that were delivered; note how often others were refused."""
         with self._transaction():
-            self._database.executemany(
+            self.database.executemany(
                 "DELETE FROM waiting WHERE number = ?", [(number,) for number in gone]
             )
-            self._database.executemany(
+            self.database.executemany(
                 "UPDATE waiting SET refusals = ? WHERE number = ?",
                 [(refusals, number) for number, refusals in refused],
             )
@@ -128,7 +128,7 @@ class Outbox:
 
     def endpoints(self) -> list[str]:
         """Those that letters wait for, or died for."""
-        rows = self._database.execute(
+        rows = self.database.execute(
             "SELECT endpoint FROM waiting_totals WHERE letters > 0 "
             "UNION SELECT endpoint FROM dead_totals WHERE letters > 0 ORDER BY endpoint"
         )
@@ -136,7 +136,7 @@ class Outbox:
 
     def dead(self, endpoint: str | None = None) -> Generator[DeadLetter, None, None]:
         """Dead letters, the oldest first."""
-        rows = self._database.execute(
+        rows = self.database.execute(
             "SELECT number, endpoint, id, action, subject, moment, reason, length(body) FROM dead "
             "WHERE ? IS NULL OR endpoint = ? ORDER BY number",
             (endpoint, endpoint),
@@ -149,12 +149,12 @@ class Outbox:
         with self._transaction(durable=True):
             replayed = 0
             for where, values in _chosen(endpoint, numbers):
-                self._database.execute(
+                self.database.execute(
                     f"INSERT INTO waiting ({_FIELDS}) SELECT {_FIELDS} FROM dead "  # noqa: S608
                     f"WHERE {where} ORDER BY number",
                     values,
                 )
-                done = self._database.execute(f"DELETE FROM dead WHERE {where}", values)  # noqa: S608
+                done = self.database.execute(f"DELETE FROM dead WHERE {where}", values)  # noqa: S608
                 replayed += done.rowcount
             return replayed
 
@@ -162,14 +162,14 @@ class Outbox:
         """Delete dead letters; gives how many."""
         with self._transaction(durable=True):
             return sum(
-                self._database.execute(f"DELETE FROM dead WHERE {where}", values).rowcount  # noqa: S608
+                self.database.execute(f"DELETE FROM dead WHERE {where}", values).rowcount  # noqa: S608
                 for where, values in _chosen(endpoint, numbers)
             )
 
     def drop_waiting(self, endpoint: str | None) -> int:
         """Delete letters that wait; gives how many."""
         with self._transaction(durable=True):
-            return self._database.execute(
+            return self.database.execute(
                 "DELETE FROM waiting WHERE ? IS NULL OR endpoint = ?", (endpoint, endpoint)
             ).rowcount
 
@@ -179,15 +179,15 @@ class Outbox:
     def _transaction(self, *, durable: bool = False) -> Generator[None, None, None]:
         if durable != self._is_durable:
             level = "FULL" if durable else "NORMAL"
-            self._database.execute(f"PRAGMA synchronous = {level}")
+            self.database.execute(f"PRAGMA synchronous = {level}")
             self._is_durable = durable
-        self._database.execute("BEGIN IMMEDIATE")
+        self.database.execute("BEGIN IMMEDIATE")
         try:
             yield
-            self._database.execute("COMMIT")
+            self.database.execute("COMMIT")
         except BaseException:
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
+            if self.database.in_transaction:
+                self.database.execute("ROLLBACK")
             raise
 
     def _make_room(self, endpoint: str) -> Room:
@@ -197,7 +197,7 @@ class Outbox:
                 "number IN (SELECT number FROM waiting WHERE endpoint = ? AND action = 'pull' "
                 "ORDER BY number LIMIT ?)"
             )
-            gone = self._database.execute(
+            gone = self.database.execute(
                 f"DELETE FROM waiting WHERE {pulls}",  # noqa: S608
                 (endpoint, excess),
             ).rowcount
@@ -209,7 +209,7 @@ class Outbox:
                 buried += self._bury(oldest, (endpoint, excess), _FULL)
             dropped += gone
         while excess := self._excess("dead", endpoint):
-            dropped += self._database.execute(
+            dropped += self.database.execute(
                 "DELETE FROM dead WHERE number IN "
                 "(SELECT number FROM dead WHERE endpoint = ? ORDER BY number LIMIT ?)",
                 (endpoint, excess),
@@ -226,12 +226,12 @@ class Outbox:
         return min(_STEP, max(1, letters // 100)) if size > self._bounds.size else 0
 
     def _bury(self, where: str, values: tuple[object, ...], reason: str) -> int:
-        self._database.execute(
+        self.database.execute(
             f"INSERT INTO dead ({_FIELDS}, refusals, reason) "  # noqa: S608
             f"SELECT {_FIELDS}, refusals, ? FROM waiting WHERE {where} ORDER BY number",
             (reason, *values),
         )
-        return self._database.execute(f"DELETE FROM waiting WHERE {where}", values).rowcount  # noqa: S608
+        return self.database.execute(f"DELETE FROM waiting WHERE {where}", values).rowcount  # noqa: S608
 
     def _room(self, endpoint: str) -> Room:
         pending, _ = self._totals("waiting", endpoint)
@@ -239,7 +239,7 @@ class Outbox:
         return Room(pending=pending, dead=dead)
 
     def _totals(self, table: str, endpoint: str) -> tuple[int, int]:
-        row = self._database.execute(
+        row = self.database.execute(
             f"SELECT letters, bytes FROM {table}_totals WHERE endpoint = ?",  # noqa: S608
             (endpoint,),
         ).fetchone()

@@ -19,8 +19,10 @@ from entrepot.server.notifications.posting import Mailbox, Outcome
 from entrepot.server.notifications.seldom import Seldom
 
 _LOG = logging.getLogger("entrepot.server.notifications")
-_LETTERS = 64  # that are looked at together; as many may come twice after a crash
 _LOOK_SECONDS = 1.0  # between looks for what other processes wrote, and whether they are gone
+
+LETTERS = 64
+"""How many are looked at together; as many may come twice after a crash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class Sender:
         try:
             if self._lock.take():
                 letters = await self._keeper.ask(
-                    self._outbox.first, self.name, max(_LETTERS, self._patience.batch)
+                    self._outbox.first, self.name, max(LETTERS, self._patience.batch)
                 )
                 if letters:
                     return not await self._deliver(letters)
