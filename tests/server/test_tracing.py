@@ -139,7 +139,7 @@ def test_last_spans_are_sent_at_the_end(
     with client_of() as client:
         client.get("/v2/")
 
-    [span] = collector.take(1, seconds=1)
+    [span] = collector.take(1)
     assert span.resource["service.name"] == "hub"
 
 
@@ -152,7 +152,7 @@ def test_collector_that_refuses_is_told_once_and_holds_up_nothing(
         for _ in range(3):
             assert client.get("/v2/").status_code == 200
             until(lambda: bool(collector.bodies))
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 20  # the library itself would wait for 30
 
     lines = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert [record.getMessage() for record in lines if "collector" in record.getMessage()]
