@@ -9,9 +9,11 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
 
 from entrepot.core.configuration import load
-from entrepot.server.logs import set_up_logging
+from entrepot.server.logs import logged, set_up_logging
 from entrepot.server.logs.forms import LineFormatter, moment
 from entrepot.server.logs.output import OutputHandler
 
@@ -45,7 +47,7 @@ def record(message: str = "hello", **fields: Any) -> logging.LogRecord:
 @pytest.mark.parametrize(
     ("level", "ours", "libraries"),
     [
-        ("debug", logging.DEBUG, logging.DEBUG),
+        ("debug", logging.DEBUG, logging.WARNING),  # signatures are below
         ("info", logging.INFO, logging.WARNING),
         ("warn", logging.WARNING, logging.WARNING),
         ("error", logging.ERROR, logging.ERROR),
@@ -63,6 +65,19 @@ def test_urls_that_are_asked_for_are_not_logged() -> None:
     set_up_logging(load(None, {"REGISTRY_LOG_LEVEL": "debug"}).configuration)
 
     assert logging.getLogger("httpx2").getEffectiveLevel() == logging.WARNING
+
+
+@pytest.mark.usefixtures("levels")
+def test_process_without_standard_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    configuration = load(None, {}).configuration
+
+    set_up_logging(configuration)
+    logging.getLogger("entrepot").error("nobody hears this")
+    client = TestClient(logged(PlainTextResponse("x"), configuration))
+
+    assert client.get("/").text == "x"
 
 
 def test_text_is_what_distribution_writes() -> None:

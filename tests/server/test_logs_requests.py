@@ -136,7 +136,7 @@ def test_what_is_logged_on_the_way_names_its_request(caplog: pytest.LogCaptureFi
         def emit(self, record: logging.LogRecord) -> None:
             seen.append(fields_of(record))
 
-    logger = logging.getLogger("entrepot")
+    logger = logging.getLogger("entrepot.core.links")
     logger.addHandler(keeper := Keep())
     caplog.set_level(logging.INFO, "entrepot")
     try:
@@ -144,8 +144,9 @@ def test_what_is_logged_on_the_way_names_its_request(caplog: pytest.LogCaptureFi
     finally:
         logger.removeHandler(keeper)
 
-    assert seen[0]["auth.user.name"] == "ada"
-    assert re.fullmatch(r"[0-9a-f-]{36}", seen[0]["http.request.id"])
+    [fields] = seen
+    assert fields["auth.user.name"] == "ada"
+    assert re.fullmatch(r"[0-9a-f-]{36}", fields["http.request.id"])
     assert current_account() is None
 
 

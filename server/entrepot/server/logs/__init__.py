@@ -10,6 +10,7 @@ from typing import Any, TextIO
 from starlette.types import ASGIApp
 
 from entrepot.core.configuration import Configuration
+from entrepot.core.configuration.model_log import Log
 from entrepot.server.instance import INSTANCE
 from entrepot.server.logs import access
 from entrepot.server.logs.forms import LineFormatter
@@ -29,18 +30,14 @@ _OURS = ("entrepot", "_granian")
 def set_up_logging(configuration: Configuration) -> None:
     """Make the `logging` module of this process write as the `log` section says.
 
-    Libraries are heard from `warning` on, unless the level is `debug`: some client libraries
-    call each of their requests information.
+    Libraries are heard from `warning` on, whatever the level: some call each of their requests
+    information, and below that they tell signatures and tokens.
     """
     log = configuration.log
-    handler = OutputHandler(_output(sys.stderr, "messages"))
-    handler.setFormatter(
-        LineFormatter(log.formatter, _constant(log.fields), callers=log.reportcaller)
-    )
     root = logging.getLogger()
-    root.handlers[:] = [handler, *_hooks(configuration)]
+    root.handlers[:] = [_handler(log), *_hooks(configuration)]
     level = _LEVELS[log.level]
-    root.setLevel(level if level == logging.DEBUG else max(level, logging.WARNING))
+    root.setLevel(max(level, logging.WARNING))
     for name in _OURS:
         logging.getLogger(name).setLevel(level)
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells URLs, secrets included
@@ -63,15 +60,30 @@ def _hooks(configuration: Configuration) -> list[logging.Handler]:
     return [MailHandler(hook) for hook in hooks]
 
 
+def _handler(log: Log) -> logging.Handler:
+    output = _output(sys.stderr, "messages")
+    if output is None:
+        return logging.NullHandler()
+    handler = OutputHandler(output)
+    handler.setFormatter(
+        LineFormatter(log.formatter, _constant(log.fields), callers=log.reportcaller)
+    )
+    return handler
+
+
 def _write_access(configuration: Configuration) -> WriteAccess | None:
     log = configuration.log.accesslog
-    if log.disabled:
+    output = None if log.disabled else _output(sys.stdout, "access log")
+    if output is None:
         return None
-    put = _output(sys.stdout, "access log").put
+    put = output.put
     return access.one_json(put) if log.formatter == "json" else access.combined(put)
 
 
-def _output(stream: TextIO, what: str) -> Output:
+def _output(stream: TextIO | None, what: str) -> Output | None:
+    """None if the process was started without that stream: its number may be a socket's now."""
+    if stream is None:
+        return None
     stream.flush()
     return Output(stream.fileno(), lambda said: _LOG.warning("%s: %s", what, said))
 
