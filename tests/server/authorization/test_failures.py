@@ -121,7 +121,7 @@ async def test_turns_are_few_and_who_cannot_wait_is_sent_away() -> None:
     working = [asyncio.create_task(work()) for _ in range(5)]
     await asyncio.sleep(0)
     with pytest.raises(BusyError):
-        await work()
+        await asyncio.wait_for(work(), 5)
     working[4].cancel()
     await asyncio.wait([working[4]])
     working.append(asyncio.create_task(work()))
