@@ -76,6 +76,8 @@ def test_certificate_is_there_when_the_server_answers_and_is_kept(
 
     first = pebble.shown(server.address, A)
     assert pebble.shown(server.address, B) == first
+    port = server.address.rpartition(":")[2]
+    assert f"docker push {A}:{port}/demo/image:1\n" in server.log_tail()
     server.stop()
     server.start()
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 from acme import errors, messages
-from tests.server.acme_fakes import put
+from tests.server.acme_fakes import put, signed
 
 from entrepot.core.configuration import Address
 from entrepot.server.acme.asking import AuthorityError
-from entrepot.server.acme.authority import Authority
-from entrepot.server.acme.cache import Cache
+from entrepot.server.acme.authority import Authority, check_given
+from entrepot.server.acme.cache import Cache, new_key, pem
 from entrepot.server.acme.reasons import is_refusal, reason
 from entrepot.server.acme.wish import Wish
 
@@ -141,6 +141,16 @@ def test_advice_is_optional(stub: str, answers: Answers, tmp_path: Path) -> None
     assert asking.suggestion(certificate) is None
     answers["/dir"] = (200, directory(stub, renewalInfo=f"{stub}/info"))
     assert asking.suggestion(certificate) is None
+
+
+def test_certificate_must_be_as_wished() -> None:
+    key, other = new_key(), new_key()
+
+    check_given(pem(key) + signed([*HOSTS, "b.example.com"], key), HOSTS)
+    with pytest.raises(AuthorityError, match=r"it gave a certificate for b\.example\.com only"):
+        check_given(pem(key) + signed(["b.example.com"], key), HOSTS)
+    with pytest.raises(AuthorityError, match="what it gave cannot be used: the key in it"):
+        check_given(pem(key) + signed(HOSTS, other), HOSTS)
 
 
 def problem(code: str, **more: Any) -> messages.Error:

@@ -43,7 +43,8 @@ def test_certificate_is_read_as_it_was_stored(cache: Cache) -> None:
     assert not stored.covers(["a.example.com", "c.example.com"])
     assert stored.lifetime == LIFE
     assert stored.due == BEGIN + timedelta(days=60)
-    assert stored.is_valid(BEGIN)
+    assert stored.is_valid(BEGIN - timedelta(hours=1))
+    assert not stored.is_valid(BEGIN - timedelta(hours=2))
     assert not stored.is_valid(BEGIN + LIFE)
 
 

@@ -84,6 +84,21 @@ def test_door_answers_while_it_is_open(host: str, cache: Cache) -> None:
         socket.create_connection((host or "127.0.0.1", port))
 
 
+def test_door_that_cannot_be_opened_is_no_wait_for_ever(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no server")
+
+    monkeypatch.setattr("entrepot.server.acme.door.debug_listener", fail)
+
+    with (
+        pytest.raises(RuntimeError, match="no server"),
+        open_door(Door(cache, HOSTS), Address("127.0.0.1", 0)),
+    ):
+        pass
+
+
 def test_address_that_is_taken_is_a_mistake(cache: Cache) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

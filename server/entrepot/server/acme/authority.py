@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from importlib.metadata import version
@@ -50,10 +50,9 @@ class Authority(Asking):
                 finished = client.poll_and_finalize(order, deadline)
             finally:
                 self._cache.remove_answers()
-            try:
-                return self._cache.store(key, finished.fullchain_pem.encode("ascii"))
-            except ValueError as error:
-                raise AuthorityError(f"what it gave is no certificate: {error}") from error
+            chain = finished.fullchain_pem.encode("ascii")
+            check_given(key + chain, self._wish.hosts)
+            return self._cache.store(key, chain)
 
     def suggestion(self, certificate: Certificate) -> datetime | None:
         try:
@@ -107,6 +106,17 @@ def _offered(body: Any) -> Any:
     raise AuthorityError(
         f"{body.identifier.value} cannot be proved by http-01 there", is_refusal=True
     )
+
+
+def check_given(content: bytes, hosts: Sequence[str]) -> None:
+    """Raises AuthorityError: it is not what was wished for, and would be asked for again."""
+    try:
+        given = Certificate.parse(content)
+    except ValueError as error:
+        raise AuthorityError(f"what it gave cannot be used: {error}", is_refusal=True) from error
+    if not given.covers(hosts):
+        names = ", ".join(sorted(given.names))
+        raise AuthorityError(f"it gave a certificate for {names} only", is_refusal=True)
 
 
 class _Network(ClientNetwork):

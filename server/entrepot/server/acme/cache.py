@@ -55,11 +55,11 @@ class Cache:
 
         Raises ConfigurationError: it cannot be written to.
         """
-        probe = f"acme+probe.{os.getpid()}"
+        probe = f"acme+probe.{secrets.token_hex(8)}"
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._write(probe, b"")
-            (self.folder / probe).unlink()
+            (self.folder / probe).unlink(missing_ok=True)
         except OSError as error:
             reason = error.strerror or str(error)
             raise ConfigurationError(

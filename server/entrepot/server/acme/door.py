@@ -6,6 +6,8 @@ Source: RFC 8555, section 8.3.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import os
 import socket
 from collections.abc import Generator, Sequence
@@ -22,6 +24,7 @@ from entrepot.core.errors import ConfigurationError
 from entrepot.server.acme.cache import Cache
 from entrepot.server.servers.choosing import debug_listener
 
+_LOG = logging.getLogger("entrepot.server.acme")
 _PATH = "/.well-known/acme-challenge/"
 _GRACE = 1.0  # seconds for questions under way when the server stops
 
@@ -83,18 +86,29 @@ class _Serving:
         self._app = app
         self._socket = listening
         self._serves = Event()
+        self._error: Exception | None = None
         self._thread = Thread(target=self._run, name="acme door", daemon=True)
 
     def start(self) -> None:
+        """Returns when it serves. Raises whatever keeps it from that."""
         self._thread.start()
         self._serves.wait()
+        if self._error is not None:
+            raise self._error
 
     def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._told.set)
+        with contextlib.suppress(RuntimeError):  # it has ended by itself
+            self._loop.call_soon_threadsafe(self._told.set)
         self._thread.join()
 
     def _run(self) -> None:
-        asyncio.run(self._serve())
+        try:
+            asyncio.run(self._serve())
+        except Exception as error:
+            self._error = error
+            _LOG.exception("nobody answers the ACME authority any more")
+        finally:
+            self._serves.set()
 
     async def _serve(self) -> None:
         self._loop, self._told = asyncio.get_running_loop(), asyncio.Event()
