@@ -2,25 +2,22 @@
 
 import contextlib
 import hashlib
-import http.client
 import os
 import signal
 import socket
 import ssl
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import httpx2
 import pytest
-from tests.real.programs import clean_environment, require_tool, run
-from tests.real.registry import Registry, hexadecimal
-from tests.real.servers import Server, StartEntrepot, entrepot_command, free_port
+from tests.real.registry import hexadecimal
+from tests.real.servers import Server, StartEntrepot
 from tests.tools.authority import Authority
-from tests.tools.images import Image
 
 MIB = 1024 * 1024
 SECONDS = 60.0
@@ -57,7 +54,7 @@ class Load:
     stopped: threading.Event = field(default_factory=threading.Event)
 
     @contextlib.contextmanager
-    def running(self, clients: int) -> Iterator["Load"]:
+    def running(self, clients: int) -> Generator["Load", None, None]:
         threads = [threading.Thread(target=self._work, args=(n,)) for n in range(clients)]
         for thread in threads:
             thread.start()
@@ -101,6 +98,10 @@ class Secure:
     authority: Authority
     folder: Path
 
+    def shows(self, fingerprint: bytes) -> bool:
+        """Whether a new connection sees this certificate."""
+        return self.shown() == fingerprint
+
     def shown(self) -> bytes:
         """The fingerprint of the certificate that a new connection sees."""
         host, port = self.server.address.split(":")
@@ -143,7 +144,7 @@ def test_certificate_is_replaced_under_load(secure: Secure) -> None:
             pair = secure.authority.sign(f"registry {number}")
             pair.write(secure.folder, "server")
             os.kill(secure.server.pid, signal.SIGHUP)
-            wait_until(lambda shown=pair.fingerprint: secure.shown() == shown, "the old one stays")
+            wait_until(partial(secure.shows, pair.fingerprint), "the old one stays")
             load.more(40)
 
     assert load.failures == []

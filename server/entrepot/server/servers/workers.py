@@ -101,6 +101,7 @@ class _Workers:
         finally:
             for task in tasks:
                 task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _renew(self) -> None:
         """Read new certificates, for workers that are started later; those at work do as much."""
