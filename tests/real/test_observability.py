@@ -103,6 +103,7 @@ def test_metrics_have_distributions_names_and_labels(
     entrepot_server: StartEntrepot, distribution: StartDistribution, tmp_path: Path
 ) -> None:
     shapes: list[Mapping[str, set[tuple[tuple[str, str], ...]]]] = []
+    types: list[dict[str, str]] = []
     for name in ("ours", "theirs"):
         url, http = debugged()
         storage = {
@@ -113,7 +114,9 @@ def test_metrics_have_distributions_names_and_labels(
         config = {"http": http, "storage": storage}
         server = entrepot_server(config) if name == "ours" else distribution("3", None, config)
         scenario(server)
-        shapes.append(shape(httpx2.get(f"{url}/metrics").text))
+        text = httpx2.get(f"{url}/metrics").text
+        shapes.append(shape(text))
+        types.append(dict(re.findall(r"^# TYPE (registry_\w+) (\w+)$", text, re.MULTILINE)))
     ours, theirs = shapes
 
     assert {name for name in theirs if name not in ours} == set(NOT_OURS)
@@ -124,6 +127,7 @@ def test_metrics_have_distributions_names_and_labels(
     }
     wrong = {name: series for name, series in lacking.items() if series}
     assert not wrong, pprint.pformat(wrong)
+    assert types[1].items() <= types[0].items()
 
 
 def _differs(name: str, series: tuple[tuple[str, str], ...]) -> bool:
