@@ -16,7 +16,9 @@ from entrepot.server.notifications.opening import Notifications, open_notificati
 from entrepot.server.notifications.outbox import Outbox
 from entrepot.server.notifications.receivers import receivers
 
-FAST = {"timeout": "200ms", "backoff": "1ms"}
+FAST = {"timeout": "5s", "backoff": "1ms"}
+IMPATIENT = {"timeout": "200ms"}
+"""For receivers that hang."""
 
 
 def event(tag: str = "1", action: Action = "push", media_type: str = "", origin: str = "") -> Event:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.server.notifications.notifying import event, exists, running, settings, waiting
+from tests.server.notifications.notifying import (
+    IMPATIENT,
+    event,
+    exists,
+    running,
+    settings,
+    waiting,
+)
 from tests.server.notifications.receiver import Receiver, status
 
 pytestmark = pytest.mark.anyio
@@ -59,7 +66,8 @@ async def test_not_taken_and_tried_again(
     folder: str, receiver: Receiver, bad: list[bytes | None]
 ) -> None:
     receiver.script = [*bad]
-    async with running(settings(folder, {"url": receiver.url})) as it:
+    impatient = IMPATIENT if None in bad else {}
+    async with running(settings(folder, {"url": receiver.url} | impatient)) as it:
         await it.push("1", "2")
         await receiver.until(len(bad) + 2)
         await it.until(successes=2)
@@ -165,7 +173,7 @@ async def test_end_delivers_what_it_can(folder: str, receiver: Receiver) -> None
 async def test_end_does_not_wait_for_a_receiver_that_hangs(folder: str, receiver: Receiver) -> None:
     receiver.script = [None]
     async with asyncio.timeout(4):
-        async with running(settings(folder, {"url": receiver.url})) as it:
+        async with running(settings(folder, {"url": receiver.url} | IMPATIENT)) as it:
             await it.push("1", "2")
 
     assert waiting(folder) == ["team/app:1", "team/app:2"]

@@ -71,7 +71,9 @@ class Mailbox:
     async def post(self, content_type: str, body: bytes) -> Outcome:
         """Deliver a body. Whatever goes wrong, within the time that it may take, is told."""
         try:
-            return await self._post(content_type, body)
+            if self._client is None:  # it reads the authorities trusted: off the loop
+                self._client = await asyncio.to_thread(_new_client)
+            return await self._post(self._client, content_type, body)
         except TimeoutError:
             return Outcome(reason=f"no answer within {self._seconds:g} s")
         except (httpx2.ConnectError, httpx2.RemoteProtocolError) as error:
@@ -80,14 +82,22 @@ class Mailbox:
         except Exception as error:  # whatever it is, it must not end the sender
             return Outcome(reason=type(error).__name__)  # its text may hold a header or the URL
 
-    async def _post(self, content_type: str, body: bytes) -> Outcome:
+    async def _post(self, client: httpx2.AsyncClient, content_type: str, body: bytes) -> Outcome:
         """Follows redirections that keep method and body, on the same host only: the headers
         may be secrets.
         """
         url, status = self._url, 0
         deadline = asyncio.get_running_loop().time() + self._seconds
         for _ in range(_HOPS):
-            status, location = await self._once(url, content_type, body, deadline)
+            headers = [*self._headers, ("Content-Type", content_type)]
+            request = client.build_request("POST", url, content=body, headers=headers)
+            async with asyncio.timeout_at(deadline):
+                answer = await client.send(request, stream=True)
+            try:
+                await _read(answer)
+            finally:
+                await answer.aclose()
+            status, location = answer.status_code, answer.headers.get("location", "")
             if status not in _SAME_METHOD or not location:
                 return Outcome(status, f"it answered {Outcome(status).label}")
             url = url.join(location)
@@ -95,21 +105,9 @@ class Mailbox:
                 return Outcome(status, "it sends us to another host; write that URL")
         return Outcome(status, f"it sent us on {_HOPS} times")
 
-    async def _once(
-        self, url: httpx2.URL, content_type: str, body: bytes, deadline: float
-    ) -> tuple[int, str]:
-        """The status and the Location of an answer, which comes before the deadline."""
-        if self._client is None:
-            self._client = httpx2.AsyncClient(timeout=None, follow_redirects=False)
-        headers = [*self._headers, ("Content-Type", content_type)]
-        request = self._client.build_request("POST", url, content=body, headers=headers)
-        async with asyncio.timeout_at(deadline):
-            answer = await self._client.send(request, stream=True)
-        try:
-            await _read(answer)
-        finally:
-            await answer.aclose()
-        return answer.status_code, answer.headers.get("location", "")
+
+def _new_client() -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(timeout=None, follow_redirects=False)  # there is a deadline
 
 
 async def _read(answer: httpx2.Response) -> None:
