@@ -166,6 +166,19 @@ async def test_deletion_takes_effect_at_once_here_and_soon_elsewhere(
         await replica.repository.blobs.look(digest)
 
 
+async def test_question_of_a_push_corrects_what_is_remembered(
+    caching: Caching, replica: Caching
+) -> None:
+    digest = await caching.push(LARGE)
+    await replica.costs(digest)
+    await caching.repository.blobs.delete(digest)
+
+    with pytest.raises(BlobUnknownError):
+        await replica.repository.blobs.find(digest)
+    with pytest.raises(BlobUnknownError):
+        await replica.repository.blobs.look(digest)
+
+
 async def test_link_is_for_one_repository(caching: Caching) -> None:
     digest = await caching.push(SMALL)
     await caching.costs(digest)

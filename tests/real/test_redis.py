@@ -216,6 +216,12 @@ def test_what_others_write_makes_no_other_content(
             else:
                 client.hset(key, "size", "17")
 
+            part = httpx2.get(
+                f"{server.url}/v2/a/blobs/{digest}", headers={"Range": "bytes=100-199"}
+            )
+            assert (part.status_code, part.content) == (206, content[100:200])
+            if garbage:
+                client.set(key, garbage)
             assert pulled(server, digest) == content
             assert pulled(server, digest) == content
 
