@@ -279,6 +279,17 @@ def test_forms(site: Watched) -> None:
     assert modern.text.endswith("# EOF\n")
 
 
+@pytest.mark.parametrize("path", ["/", "/debug/vars", "/debug/pprof/", "/debug/pprof/heap", "/v2/"])
+def test_pages_that_are_not_here(site: Watched, path: str) -> None:
+    assert site.debug.get(path).status_code == 404
+
+
+def test_pages_are_for_reading(site: Watched) -> None:
+    for path in ("/debug/health", "/metrics"):
+        assert site.debug.head(path).status_code == 200
+        assert site.debug.post(path).status_code == 405
+
+
 def test_another_path() -> None:
     with watched(HTTP_DEBUG_PROMETHEUS_PATH="/internal/metrics") as site:
         assert site.debug.get("/internal/metrics").status_code == 200
