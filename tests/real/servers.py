@@ -161,15 +161,15 @@ class StartDistribution(Protocol):
 
 
 def answers(url: str) -> bool:
-    """Whether a GET there is answered by 200, or by 401: a registry that wants a login."""
+    """Whether a registry answers there, also if it wants a login or a certificate first."""
     try:
         with urllib.request.urlopen(url, timeout=5, context=anyone()) as answer:
             return bool(answer.status == 200)
     except urllib.error.HTTPError as error:
         with error:
             return error.code == 401
-    except OSError:
-        return False
+    except OSError as error:
+        return "CERTIFICATE_REQUIRED" in str(error)
 
 
 def anyone() -> ssl.SSLContext:
