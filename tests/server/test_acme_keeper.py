@@ -109,6 +109,69 @@ def test_refusal_of_the_first_certificate_is_final(kept: Kept) -> None:
     assert not kept.claim.exists()
 
 
+def refused(kept: Kept) -> str:
+    """What is told of a start that ends with a refusal."""
+    with pytest.raises(AuthorityError) as raised:
+        kept.keeper.first()
+    return str(raised.value)
+
+
+def test_container_that_is_restarted_for_ever_does_not_ask_for_ever(kept: Kept) -> None:
+    kept.asking.failures = [refusal() for _ in range(9)]
+    for minute in range(4):
+        kept.clock.go_to(timedelta(minutes=minute))
+        assert refused(kept) == "it does not want to"
+
+    kept.clock.go_to(timedelta(minutes=59))
+    assert refused(kept) == (
+        "it does not want to (refused 4 times within an hour; asked again after 01:00 UTC, or "
+        f"once {kept.cache.folder}/acme+refusals is removed)"
+    )
+    assert kept.asking.asked == 4
+
+    kept.clock.go_to(timedelta(minutes=60))
+    assert refused(kept) == "it does not want to"
+    assert kept.asking.asked == 5
+    assert len((kept.cache.folder / "acme+refusals").read_text().splitlines()) == 4
+
+
+def test_refusals_are_forgotten_with_the_first_certificate(kept: Kept) -> None:
+    kept.asking.failures = [refusal()]
+    refused(kept)
+
+    kept.keeper.first()
+
+    assert not (kept.cache.folder / "acme+refusals").exists()
+
+
+def test_refusals_of_something_else_do_not_count(kept: Kept) -> None:
+    kept.asking.failures = [refusal() for _ in range(4)]
+    for _ in range(4):
+        refused(kept)
+    wish = Wish(HOSTS[:1], "", "https://authority.test/dir", kept.cache.folder, Address("", 80))
+
+    Keeper(wish, kept.cache, lambda: kept.asking, kept.clock).first()
+
+    assert kept.asking.asked == 5
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"rubbish", b"rubbish https://authority.test/dir"])
+def test_damaged_refusals_do_not_count(content: bytes, kept: Kept) -> None:
+    line = b"2030-01-01T00:00:00 https://authority.test/dir a.example.com,b.example.com why\n"
+    (kept.cache.folder / "acme+refusals").write_bytes(line * 4 + content)
+
+    kept.keeper.first()
+
+    assert kept.asking.asked == 1
+
+
+def test_refusal_is_told_if_it_cannot_be_noted(kept: Kept) -> None:
+    (kept.cache.folder / "acme+refusals").mkdir()
+    kept.asking.failures = [refusal()]
+
+    assert refused(kept) == "it does not want to"
+
+
 def test_authority_that_cannot_be_reached_is_asked_again(kept: Kept) -> None:
     kept.asking.failures = [outage(), outage()]
 

@@ -58,7 +58,7 @@ class Cache:
         probe = f"acme+probe.{secrets.token_hex(8)}"
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._write(probe, b"")
+            self.write(probe, b"")
             (self.folder / probe).unlink(missing_ok=True)
         except OSError as error:
             reason = error.strerror or str(error)
@@ -71,7 +71,7 @@ class Cache:
         """What is there; None: nothing, or nothing that can be used, which is logged once."""
         content = b""
         try:
-            content = self._read(self.path.name)
+            content = self.read(self.path.name)
             return Certificate.parse(content)
         except FileNotFoundError:
             return None
@@ -85,14 +85,14 @@ class Cache:
         """Raises ValueError: they do not fit together; OSError."""
         content = key + chain
         certificate = Certificate.parse(content)
-        self._write(self.path.name, content)
+        self.write(self.path.name, content)
         return certificate
 
     def account(self) -> ec.EllipticCurvePrivateKey:
         """The account's key, a new one if there is none that can be used. Raises OSError."""
         for name in (_ACCOUNT, _ACCOUNT_OF_OLD):
             try:
-                key = load_pem_private_key(self._read(name), None)
+                key = load_pem_private_key(self.read(name), None)
             except FileNotFoundError:
                 continue
             except (ValueError, TypeError) as error:
@@ -102,7 +102,7 @@ class Cache:
                 return key
             _LOG.warning("%s is no key on the curve P-256", self.folder / name)
         made = new_key()
-        self._write(_ACCOUNT, pem(made))
+        self.write(_ACCOUNT, pem(made))
         return made
 
     def answer(self, token: str) -> bytes | None:
@@ -110,7 +110,7 @@ class Cache:
         if not _TOKEN.fullmatch(token):
             return None
         try:
-            return self._read(token + _ANSWER)
+            return self.read(token + _ANSWER)
         except OSError:
             return None
 
@@ -118,7 +118,7 @@ class Cache:
         """Raises ValueError: the token could lead out of the folder; OSError."""
         if not _TOKEN.fullmatch(token):
             raise ValueError("the authority gave a token that is none")
-        self._write(token + _ANSWER, answer.encode("ascii"))
+        self.write(token + _ANSWER, answer.encode("ascii"))
 
     def remove_answers(self) -> None:
         """All of them, also those that a process left when it was killed."""
@@ -126,12 +126,13 @@ class Cache:
             for path in self.folder.glob(f"*{_ANSWER}"):
                 path.unlink(missing_ok=True)
 
-    def _read(self, name: str) -> bytes:
+    def read(self, name: str) -> bytes:
+        """A file. Raises OSError."""
         with open(self.folder / name, "rb") as file:
             return file.read(_MOST)
 
-    def _write(self, name: str, content: bytes) -> None:
-        """Whole or not at all, durable on return."""
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file whole or not at all, durable on return. Raises OSError."""
         new = self.folder / f"acme+new.{secrets.token_hex(8)}"
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:

@@ -11,6 +11,7 @@ from entrepot.server.acme.cache import Cache
 from entrepot.server.acme.certificate import Certificate
 from entrepot.server.acme.claim import EXPIRY, Claim
 from entrepot.server.acme.clock import Clock
+from entrepot.server.acme.refusals import Refusals
 from entrepot.server.acme.wish import Wish
 
 _LOG = logging.getLogger("entrepot.server.acme")
@@ -39,6 +40,7 @@ class Keeper:
         self._asking = asking
         self._clock = clock
         self._claim = Claim(cache.folder)
+        self._refusals = Refusals(wish, cache)
         self._failures = 0
         self._advised: tuple[bytes, datetime | None, datetime] | None = None
 
@@ -69,12 +71,16 @@ class Keeper:
             self._failures = 1
 
     def _insist(self) -> None:
+        self._refusals.check(self._clock.now())
         end = self._clock.seconds() + _PATIENCE
         while True:
             try:
                 self._renew(self._clock.seconds() + _OTHER)
+                self._refusals.forget()
                 return
             except AuthorityError as error:
+                if error.is_refusal:
+                    self._refusals.note(self._clock.now(), str(error))
                 if error.is_refusal or self._clock.seconds() + _AGAIN > end:
                     raise
                 _LOG.warning("no certificate yet: %s; asking again", error)
