@@ -25,5 +25,5 @@ def test_configuration_of_the_page(tmp_path: Path) -> None:
 
 
 def test_page_names_the_headers_that_are_logged() -> None:
-    for field in filter(None, FIELDS.values()):
+    for field in FIELDS.values():
         assert f"`.{field.rpartition('.')[2]}`" in PAGE

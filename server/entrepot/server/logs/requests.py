@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import logging
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from entrepot.core.errors import RegistryError
 from entrepot.server.account import Account, account, make_current
+from entrepot.server.happening import address
 from entrepot.server.logs.masking import masked_query, masked_url
 
 _LOG = logging.getLogger("entrepot.server.requests")
@@ -23,8 +23,9 @@ FIELDS = {
     b"referer": "http.request.referer",
     b"user-agent": "http.request.useragent",
     b"content-type": "http.request.contenttype",
-    b"x-forwarded-for": "",
 }
+_FORWARDED, _REAL = b"x-forwarded-for", b"x-real-ip"
+_NAMES = {**FIELDS, _FORWARDED: "forwarded", _REAL: "real"}
 
 WriteAccess: TypeAlias = Callable[[Scope, dict[str, Any]], None]
 """Takes a request and its fields, those of a `response completed`."""
@@ -103,7 +104,7 @@ def _note_broken(seen: Account, error: Exception) -> None:
 def _fields(scope: Scope, seen: Account) -> dict[str, Any]:
     """A request under Distribution's names; what does not apply is left out."""
     given = _headers(scope)
-    client = scope.get("client") or ("", 0)
+    forwarded, real = given.pop("forwarded", ""), given.pop("real", "")
     query: bytes = scope["query_string"]
     uri = scope["raw_path"].decode("latin-1") if "raw_path" in scope else scope["path"]
     if query:
@@ -112,7 +113,7 @@ def _fields(scope: Scope, seen: Account) -> dict[str, Any]:
         "http.request.id": seen.id,
         "http.request.method": scope["method"][:32],
         "http.request.uri": uri[:_LONGEST],
-        "http.request.remoteaddr": _remote(given.pop("", None), client),
+        "http.request.remoteaddr": address(forwarded, real, scope.get("client")),
         **given,
         "http.response.status": seen.status or _LEFT,
         "http.response.written": seen.written,
@@ -134,25 +135,13 @@ def _fields(scope: Scope, seen: Account) -> dict[str, Any]:
 def _headers(scope: Scope) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in scope["headers"]:
-        field = FIELDS.get(name)
+        field = _NAMES.get(name)
         if field is not None:
             found[field] = value[:_LONGEST].decode("latin-1")
     referer = found.get("http.request.referer")
     if referer:
         found["http.request.referer"] = masked_url(referer)
     return found
-
-
-def _remote(forwarded: str | None, client: tuple[str, int]) -> str:
-    """The client's address; behind proxies the one that the first of them saw."""
-    if forwarded is not None:
-        address = forwarded.split(",", 1)[0].strip()
-        try:
-            return str(ipaddress.ip_address(address))
-        except ValueError:
-            pass
-    host, port = client
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}" if host else ""
 
 
 def _reference(seen: Account) -> str:
