@@ -29,6 +29,7 @@ def signed(
     """A certificate that its own key signed, PEM."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     names = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
+    issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
     made = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -38,6 +39,7 @@ def signed(
         .not_valid_before(begins)
         .not_valid_after(begins + life)
         .add_extension(names, critical=False)
+        .add_extension(issuer, critical=False)
         .sign(key, SHA256())
     )
     return made.public_bytes(Encoding.PEM)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Generator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ Answers = dict[str, tuple[int, bytes]]
 
 @pytest.fixture
 def answers() -> Answers:
-    """What the stub answers to GETs and HEADs by path, else 404."""
+    """What the stub answers to GETs and HEADs by path, or by its first part, else 404."""
     return {}
 
 
@@ -36,7 +37,8 @@ def stub(answers: Answers) -> Generator[str, None, None]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, body = answers.get(self.path, (404, b""))
+            folder = f"/{self.path.split('/')[1]}/"
+            status, body = answers.get(self.path) or answers.get(folder, (404, b""))
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -141,6 +143,18 @@ def test_advice_is_optional(stub: str, answers: Answers, tmp_path: Path) -> None
     assert asking.suggestion(certificate) is None
     answers["/dir"] = (200, directory(stub, renewalInfo=f"{stub}/info"))
     assert asking.suggestion(certificate) is None
+
+
+def test_advice_is_a_time_of_the_window(stub: str, answers: Answers, tmp_path: Path) -> None:
+    answers["/dir"] = (200, directory(stub, renewalInfo=f"{stub}/info"))
+    window = {"start": "2030-02-01T00:00:00Z", "end": "2030-02-03T00:00:00Z"}
+    answers["/info/"] = (200, json.dumps({"suggestedWindow": window}).encode())
+    certificate = put(Cache(tmp_path, HOSTS), HOSTS)
+
+    advice = authority(f"{stub}/dir", tmp_path).suggestion(certificate)
+
+    assert advice is not None
+    assert datetime(2030, 2, 1, tzinfo=UTC) <= advice <= datetime(2030, 2, 3, tzinfo=UTC)
 
 
 def test_certificate_must_be_as_wished() -> None:
