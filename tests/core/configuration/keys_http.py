@@ -72,7 +72,7 @@ HTTP = (
     Key(
         "http.tls.clientauth",
         "3",
-        "request-client-cert",
+        "verify-client-cert-if-given",
         beside={**_TLS, "http.tls.clientcas": "[/a.pem]"},
     ),
     Key("http.tls.minimumtls", "2 3", "tls1.3", beside=_TLS),

@@ -37,6 +37,23 @@ def whole(text: str) -> str:
             ],
         ),
         (
+            "http: {tls: {certificate: /c, key: /k, clientauth: request-client-cert}}",
+            ["http.tls.clientauth: no effect without `http.tls.clientcas`"],
+        ),
+        (
+            (
+                "http: {h2c: {enabled: true}, tls: {certificate: /c, key: /k, clientcas: [/a], "
+                "clientauth: request-client-cert}}"
+            ),
+            [
+                (
+                    "http.tls.clientauth: nobody is asked; a certificate that is not verified "
+                    "says nothing"
+                ),
+                "http.h2c.enabled: no effect with TLS, which has `http.http2`",
+            ],
+        ),
+        (
             "http: {relativeurls: true, host: 'https://a.example.com'}",
             ["http.relativeurls: no effect beside `http.host`, which all URLs begin with"],
         ),

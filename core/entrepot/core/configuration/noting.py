@@ -88,6 +88,21 @@ ROWS = (
         "no effect beside `http.tls.certificate`, which is used",
     ),
     Row(
+        "http.tls.clientauth",
+        lambda it: bool(it.http.tls.clientcas) and it.http.tls.clientauth == "request-client-cert",
+        "nobody is asked; a certificate that is not verified says nothing",
+    ),
+    Row(
+        "http.tls.clientauth",
+        lambda it: "clientauth" in it.http.tls.model_fields_set and not it.http.tls.clientcas,
+        "no effect without `http.tls.clientcas`",
+    ),
+    Row(
+        "http.h2c.enabled",
+        lambda it: it.http.h2c.enabled and _speaks_tls(it),
+        "no effect with TLS, which has `http.http2`",
+    ),
+    Row(
         "http.tls.minimumtls",
         lambda it: it.http.tls.minimumtls in ("tls1.0", "tls1.1"),
         "no longer spoken; tls1.2 is the oldest that is",
