@@ -10,10 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from entrepot.core.configuration import Configuration
-from entrepot.server.acme.asking import Asking
 from entrepot.server.acme.wish import Wish, wish
+
+if TYPE_CHECKING:  # it brings `cryptography`, which costs start-up time
+    from entrepot.server.acme.asking import Asking
 
 _LOG = logging.getLogger("entrepot.server.acme")
 
