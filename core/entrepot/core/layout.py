@@ -11,6 +11,8 @@ from entrepot.core.names import Digest, RepositoryName, Tag, UploadId
 ROOT = "docker/registry/v2"
 BLOBS = f"{ROOT}/blobs/"
 REPOSITORIES = f"{ROOT}/repositories/"
+OURS = "entrepot/"
+"""What is ours alone and belongs to no repository."""
 
 
 def blob(digest: Digest) -> str:
@@ -85,3 +87,8 @@ def referrers(name: RepositoryName, subject: Digest) -> str:
 def referrer(name: RepositoryName, subject: Digest, digest: Digest) -> str:
     """The descriptor of a manifest that has `subject`; derivable from that manifest."""
     return f"{referrers(name, subject)}{digest.algorithm}/{digest.hex}/descriptor.json"
+
+
+def turns(work: str) -> str:
+    """Says which replica does a piece of maintenance in which interval."""
+    return f"{OURS}turns/{work}/"

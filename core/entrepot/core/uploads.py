@@ -39,7 +39,7 @@ class Uploads:
         id_ = UploadId.new()
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         await self._driver.write(layout.upload_started(self._name, id_), once(now.encode()))
-        return self._session(id_, algorithm)
+        return self.session(id_, algorithm)
 
     async def find(self, id_: UploadId, algorithm: str = "sha256") -> UploadSession:
         """Raises BlobUploadUnknownError: if it never began, is finished or cancelled."""
@@ -47,7 +47,7 @@ class Uploads:
             await self._driver.stat(layout.upload_started(self._name, id_))
         except NotFoundError:
             raise _unknown(id_) from None
-        return self._session(id_, algorithm)
+        return self.session(id_, algorithm)
 
     async def began(self, id_: UploadId) -> float | None:
         """When an upload began, in seconds since the epoch; None if there is no such upload."""
@@ -59,7 +59,8 @@ class Uploads:
             return None
         return moment.timestamp() if moment.tzinfo else None
 
-    def _session(self, id_: UploadId, algorithm: str) -> UploadSession:
+    def session(self, id_: UploadId, algorithm: str = "sha256") -> UploadSession:
+        """One whose existence is not asked for."""
         return UploadSession(self._driver, self._name, id_, algorithm, self._blobs, self._threads)
 
 

@@ -27,8 +27,9 @@ from entrepot.server.authorization.opening import open_authorization
 from entrepot.server.call import Limits
 from entrepot.server.descriptors import open_descriptors
 from entrepot.server.health import checking
-from entrepot.server.telling import audience, open_listeners
+from entrepot.server.purging import purging
 from entrepot.server.telemetry import Telemetry
+from entrepot.server.telling import audience, open_listeners
 from entrepot.server.urls import Urls
 
 CONFIGURATION_PATH = "REGISTRY_CONFIGURATION_PATH"
@@ -62,6 +63,7 @@ def create_app(
     admitting = chosen_admissions(configuration, plugins)
     told = audience(configuration, plugins)
     api = Api(_urls(configuration), _limits(configuration), configuration.http.headers)
+    api.is_read_only = storage.maintenance.readonly.enabled
     telemetry = Telemetry(configuration, os.environ)
 
     @asynccontextmanager
@@ -84,6 +86,7 @@ def create_app(
             await enter(checking(configuration, api.registry.driver, api.health))
             api.health.opened()
             api.listeners = await enter(open_listeners(configuration, told, api.notifications))
+            await enter(purging(configuration, api.registry))
             yield
             api.registry = None
 

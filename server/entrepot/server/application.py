@@ -45,6 +45,7 @@ class Api:
     listeners: Listeners | None = None
     rights: PolicyRights | None = None
     paths: Mapping[str, Handler] = field(default_factory=dict[str, Handler])
+    is_read_only: bool = False
 
     def __post_init__(self) -> None:
         self._headers = [_VERSION] + [
@@ -98,9 +99,7 @@ class Api:
         if self.gate is not None:
             identity = await self.gate.admit(scope, found, method, self.registry)
             _LOG.debug("authorized request")
-        endpoint = found.route.endpoints.get(method)
-        if endpoint is None:
-            raise errors.MethodError(method, found.route.allowed)
+        endpoint = self._endpoint(found.route, method)
         return await endpoint(
             Call(
                 scope,
@@ -117,6 +116,15 @@ class Api:
                 self.rights,
             )
         )
+
+    def _endpoint(self, route: routes.Route, method: str) -> routes.Endpoint:
+        """Raises MethodError; ReadOnlyError: if it writes and may not."""
+        endpoint = route.endpoints.get(method)
+        if endpoint is None:
+            raise errors.MethodError(method, route.allowed)
+        if self.is_read_only and route.writes(method):
+            raise errors.ReadOnlyError(method)
+        return endpoint
 
     def kind(self, scope: Scope) -> str:
         """The kind of a request's route, as metrics call it; empty if there is no route."""

@@ -36,6 +36,14 @@ class MethodError(ProtocolError):
         self.allowed = allowed
 
 
+class ReadOnlyError(MethodError):
+    """The registry takes nothing now. Source: `storage.maintenance.readonly`."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__(method, ("GET", "HEAD"))
+        self.message = "the registry is read-only now: storage.maintenance.readonly is on"
+
+
 class UnhealthyError(ProtocolError):
     """A health check fails. Source: the text is Distribution's, as people know it."""
 
@@ -86,6 +94,7 @@ _STATUS: dict[type[RegistryError], int] = {
     core.UnsupportedError: 405,
     NoEndpointError: 404,
     MethodError: 405,
+    ReadOnlyError: 405,
     BodyTimeoutError: 408,
     QueryInvalidError: 400,
     TooManyTagsError: 414,

@@ -24,6 +24,10 @@ class Route:
     def allowed(self) -> tuple[str, ...]:
         return tuple(sorted(self.endpoints))
 
+    def writes(self, method: str) -> bool:
+        """Whether a request changes what is stored."""
+        return method not in {"GET", "HEAD"} and self is not BASE
+
 
 @dataclass(frozen=True, slots=True)
 class Match:

@@ -16,13 +16,6 @@ HEAD = "version: 0.1\n"
 
 ASKED = {
     "proxy.remoteurl": "proxy: {remoteurl: 'https://registry-1.docker.io'}",
-    "storage.maintenance.uploadpurging": (
-        "storage: {inmemory: , maintenance: {uploadpurging: {enabled: true, age: 1h, "
-        "interval: 1h, dryrun: false}}}"
-    ),
-    "storage.maintenance.readonly": (
-        "storage: {inmemory: , maintenance: {readonly: {enabled: true}}}"
-    ),
     "middleware.registry": "middleware: {registry: [{name: a}]}",
     "middleware.repository": "middleware: {repository: [{name: a}]}",
 }
@@ -75,9 +68,3 @@ def test_middlewares_of_distribution_are_told_what_replaces_them(
 
     assert "notifications.observers" in told
     assert "policy.admission" in told
-
-
-def test_purging_that_is_not_switched_off_is_asked_for(refused: Refuse) -> None:
-    text = "storage: {inmemory: , maintenance: {uploadpurging: {age: 1h}}}"
-
-    assert refused(whole(text))[0].startswith("storage.maintenance.uploadpurging: not available")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 
 from entrepot.core.configuration.durations import Duration
 from entrepot.core.configuration.model_base import Parameters, Section
@@ -23,6 +23,13 @@ class UploadPurging(Section):
     dryrun: bool = False
     """Log what would be removed, remove nothing."""
 
+    @field_validator("age", "interval")
+    @classmethod
+    def _some_time(cls, duration: Duration) -> Duration:
+        if duration.nanoseconds <= 0:
+            raise ValueError("more than 0 is wanted; write it like 24h")
+        return duration
+
 
 class ReadOnly(Section):
     """Serving without taking anything."""
@@ -34,7 +41,7 @@ class ReadOnly(Section):
 class Maintenance(Section):
     """What is done beside serving."""
 
-    uploadpurging: UploadPurging = UploadPurging(enabled=False)
+    uploadpurging: UploadPurging = UploadPurging()
     """Removal of uploads that nobody goes on with."""
     readonly: ReadOnly = ReadOnly()
     """Serving without taking anything."""

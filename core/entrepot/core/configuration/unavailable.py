@@ -32,16 +32,6 @@ _REPLACED = (
 ROWS = (
     Row("proxy.remoteurl", lambda it: bool(it.proxy.remoteurl), "remove the section `proxy`"),
     Row(
-        "storage.maintenance.uploadpurging",
-        lambda it: it.storage.maintenance.uploadpurging.enabled,
-        "set `enabled: false` in it",
-    ),
-    Row(
-        "storage.maintenance.readonly",
-        lambda it: it.storage.maintenance.readonly.enabled,
-        "set `enabled: false` in it",
-    ),
-    Row(
         "middleware.registry",
         lambda it: any(not one.disabled for one in it.middleware.registry),
         _REPLACED,

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from entrepot.server.cli import alive, auth, configuration, drivers, notifications, plugins, serve
+from entrepot.server.cli import (
+    alive,
+    auth,
+    configuration,
+    drivers,
+    notifications,
+    plugins,
+    serve,
+    uploads,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,6 +32,7 @@ app.add_typer(auth.app, name="auth")
 app.add_typer(drivers.app, name="drivers")
 app.add_typer(notifications.app, name="notifications")
 app.add_typer(plugins.app, name="plugins")
+app.add_typer(uploads.app, name="uploads")
 
 
 def _version(wanted: bool) -> None:
