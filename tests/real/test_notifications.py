@@ -72,21 +72,26 @@ def push(connection: HTTPConnection, tag: str) -> bool:
 def test_receiver_killed_in_the_middle_of_a_thousand_events(
     entrepot_server: StartEntrepot, webhook: Webhook, tmp_path: Path
 ) -> None:
-    server = entrepot_server(settings(webhook, tmp_path, "one", "two"))
+    config = settings(webhook, tmp_path, "one", "batches")
+    config["notifications"]["endpoints"][1]["batch"] = 20  # type: ignore[index]
+    server = entrepot_server(config)
     push_config(server.url)
-    tags = [f"t{number}" for number in range(1000)]
+    happened: list[tuple[str, str]] = []
 
     with closing(HTTPConnection(server.address)) as connection:
-        for number, tag in enumerate(tags):
-            if number in (200, 600):
+        for number in range(500):
+            if number in (100, 300):
                 webhook.kill()
-            if number in (400, 800):
+            if number in (200, 400):
                 webhook.start()
-            assert push(connection, tag)
+            assert push(connection, f"t{number}")
+            connection.request("HEAD", f"/v2/app/manifests/t{number}")
+            assert connection.getresponse().read() == b""
+            happened += [("push", f"t{number}"), ("pull", f"t{number}")]
 
-    for path in ("/one", "/two"):
-        webhook.until(len(tags), path)
-        assert webhook.tags(path) == tags
+    for path in ("/one", "/batches"):
+        webhook.until_happened(len(happened), path)
+        assert webhook.happened(path) == happened
     assert {taken["at_once"] for taken in webhook.taken()} <= {1, 2}  # one for each endpoint
 
 

@@ -1,6 +1,6 @@
 """A receiver of events in a process of its own, which can be killed: `webhook.py PORT FILE`.
 
-It appends what it gets to a file before it answers, one JSON line for each request.
+It appends what it gets to a file before it answers, one JSON line for each event.
 """
 
 import json
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,7 +23,7 @@ __all__ = ["Taken", "Webhook"]
 
 
 class Taken(TypedDict):
-    """A request: its path and headers, its one event, and how many came while it was taken."""
+    """An event, the request that it came in, and how many requests were there at that time."""
 
     path: str
     headers: dict[str, str]
@@ -66,7 +67,7 @@ class Webhook:
         self.process.stdout.close()
 
     def taken(self, path: str | None = None) -> list[Taken]:
-        """The requests so far; a line that a kill tore is left out."""
+        """The events so far; a line that a kill tore is left out."""
         if self.file.exists():
             with self.file.open("rb") as file:
                 file.seek(self.read)
@@ -81,12 +82,27 @@ class Webhook:
         tags = [one["event"]["target"].get("tag", "") for one in self.taken(path)]
         return [tag for tag in dict.fromkeys(tags) if tag]
 
-    def until(self, wanted: int, path: str | None = None, seconds: float = 30) -> None:
-        """Wait until so many tags came; fails the test if they do not."""
+    def until(self, wanted: int, path: str | None = None, seconds: float = 90) -> None:
+        """Wait until events of so many tags came; fails the test if they do not."""
+        self._wait(lambda: len(self.tags(path)), wanted, seconds)
+
+    def happened(self, path: str) -> list[tuple[str, str]]:
+        """What the events of tags say, each event at the place where it came first."""
+        events: dict[str, dict[str, Any]] = {}
+        for one in self.taken(path):
+            events.setdefault(one["event"]["id"], one["event"])
+        told = [(one["action"], one["target"].get("tag", "")) for one in events.values()]
+        return [one for one in told if one[1]]
+
+    def until_happened(self, wanted: int, path: str, seconds: float = 90) -> None:
+        """Wait until so many events of tags came; fails the test if they do not."""
+        self._wait(lambda: len(self.happened(path)), wanted, seconds)
+
+    def _wait(self, count: Callable[[], int], wanted: int, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while len(self.tags(path)) < wanted:
+        while (came := count()) < wanted:
             if time.monotonic() > deadline:
-                pytest.fail(f"{len(self.tags(path))} of {wanted} tags came in {seconds:g} s")
+                pytest.fail(f"{came} of {wanted} events came in {seconds:g} s")
             time.sleep(0.05)
 
 
@@ -115,15 +131,15 @@ def main(port: int, path: str) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             with lock:
                 at_once += 1
-                document = json.loads(body)
-                taken = Taken(
-                    path=self.path,
-                    headers={name.lower(): value for name, value in self.headers.items()},
-                    body=body,
-                    event=document["events"][0] if "events" in document else document,
-                    at_once=at_once,
-                )
-                os.write(file, json.dumps(taken).encode() + b"\n")
+                for event in json.loads(body)["events"]:
+                    taken = Taken(
+                        path=self.path,
+                        headers={name.lower(): value for name, value in self.headers.items()},
+                        body=body,
+                        event=event,
+                        at_once=at_once,
+                    )
+                    os.write(file, json.dumps(taken).encode() + b"\n")
             self.send_response(200)
             self.send_header("Content-Length", "0")
             with lock:
