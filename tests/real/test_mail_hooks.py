@@ -178,7 +178,7 @@ def test_registry_needs_no_mail_server(entrepot_server: StartEntrepot, *, listen
         server = entrepot_server(hook(silent.getsockname()[1]))
         began = time.monotonic()
         complain(server, 20)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 10  # each would wait as long for a mail server
         if not listens:
             until(lambda: "cannot be mailed" in server.log.read_text())
         server.stop()

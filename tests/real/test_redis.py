@@ -241,7 +241,7 @@ def test_redis_that_ends_in_the_middle_breaks_nothing(
         began = time.monotonic()
         digest = pushed(server, content)
         assert pulled(server, digest) == content
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
     with own.client() as client:
         until(lambda: written(client, hexadecimal(contents[-1])) is not None)
         client.flushall()
@@ -259,10 +259,11 @@ def test_redis_that_never_answers_costs_little(
         server = entrepot_server(caching(section, tmp_path))
         digest = pushed(server, LARGE)
         began = time.monotonic()
-        for _ in range(20):
-            assert pulled(server, digest) == LARGE
+        with Registry(server.url) as registry:
+            for _ in range(20):
+                assert registry.blob("a", digest).content == LARGE
 
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10  # half of what it would be with a second's wait each
 
 
 def test_blob_that_is_gone_is_unknown_to_pushes_and_healed(
