@@ -87,7 +87,7 @@ class FakeAsking(Asking):
         self._clock = clock
         self.asked = 0
         self.failures: list[Exception] = []
-        self.advice: datetime | None = None
+        self.advice: datetime | Exception | None = None
 
     def obtain(self, seconds: float) -> Certificate:
         self.asked += 1
@@ -96,4 +96,6 @@ class FakeAsking(Asking):
         return put(self._cache, self._hosts, self._clock.now())
 
     def suggestion(self, certificate: Certificate) -> datetime | None:
+        if isinstance(self.advice, Exception):
+            raise self.advice
         return self.advice

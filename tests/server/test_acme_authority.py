@@ -138,11 +138,13 @@ def test_advice_is_optional(stub: str, answers: Answers, tmp_path: Path) -> None
     asking = authority(f"{stub}/dir", tmp_path)
     certificate = put(Cache(tmp_path, HOSTS), HOSTS)
 
-    assert asking.suggestion(certificate) is None
+    with pytest.raises(AuthorityError):
+        asking.suggestion(certificate)
     answers["/dir"] = (200, directory(stub))
     assert asking.suggestion(certificate) is None
     answers["/dir"] = (200, directory(stub, renewalInfo=f"{stub}/info"))
-    assert asking.suggestion(certificate) is None
+    with pytest.raises(AuthorityError):
+        asking.suggestion(certificate)
 
 
 def test_advice_is_a_time_of_the_window(stub: str, answers: Answers, tmp_path: Path) -> None:

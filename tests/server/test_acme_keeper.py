@@ -257,6 +257,18 @@ def test_authority_advises_when_to_renew(kept: Kept, advised: int, renewed: int)
     assert kept.asking.asked == 1
 
 
+@pytest.mark.parametrize("error", [outage(), RuntimeError("bug")])
+def test_advice_that_cannot_be_had_is_not_missed(error: Exception, kept: Kept) -> None:
+    put(kept.cache, HOSTS)
+    kept.asking.advice = error
+
+    assert kept.keeper.pause() == 3600
+    kept.clock.go_to(60 * DAY)
+    kept.keeper.look()
+
+    assert kept.asking.asked == 1
+
+
 def test_advice_is_asked_for_again_after_hours(kept: Kept) -> None:
     put(kept.cache, HOSTS)
     kept.keeper.look()

@@ -34,5 +34,6 @@ class Asking(ABC):
     def suggestion(self, certificate: Certificate) -> datetime | None:
         """When the authority would like it to be renewed; None: it does not say.
 
+        Raises AuthorityError: it cannot be asked.
         Source: RFC 9773, "Renewal Information".
         """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,6 @@ from entrepot.server.acme.certificate import Certificate
 from entrepot.server.acme.reasons import is_refusal, reason
 from entrepot.server.acme.wish import Wish
 
-_LOG = logging.getLogger("entrepot.server.acme")
 _SECONDS = 30  # for an answer of the authority
 _RESOURCES = ("newNonce", "newAccount", "newOrder")
 _NONCES = 10  # tries of a request whose nonce is refused; it says nothing about the request
@@ -55,14 +53,10 @@ class Authority(Asking):
             return self._cache.store(key, chain)
 
     def suggestion(self, certificate: Certificate) -> datetime | None:
-        try:
+        with _told(self._wish.directory):
             network = _Network()
             client = ClientV2(_directory(self._wish.directory, network), network)
-            time, _ = client.renewal_time(certificate.chain)
-        except Exception as error:  # advice is not worth a failure
-            _LOG.debug("%s gives no advice: %s", self._wish.directory, error)
-            return None
-        return time
+            return client.renewal_time(certificate.chain)[0]
 
     def _client(self) -> tuple[ClientV2, JWK]:
         account = JWKEC(key=self._cache.account())

@@ -75,7 +75,7 @@ class Cache:
             return Certificate.parse(content)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except Exception as error:  # whatever the library says of what is in there
             if self._told != content:
                 _LOG.warning("%s cannot be used: %s", self.path, error)
             self._told = content
@@ -95,7 +95,7 @@ class Cache:
                 key = load_pem_private_key(self.read(name), None)
             except FileNotFoundError:
                 continue
-            except (ValueError, TypeError) as error:
+            except Exception as error:  # as above
                 _LOG.warning("%s cannot be used: %s", self.folder / name, error)
                 continue
             if isinstance(key, ec.EllipticCurvePrivateKey) and key.key_size == 256:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # it brings `cryptography`, which costs start-up time
     from entrepot.server.acme.asking import Asking
 
 _LOG = logging.getLogger("entrepot.server.acme")
+_GRACE = 1.0  # seconds for a renewal under way when the server stops
 
 
 @contextmanager
@@ -59,13 +60,16 @@ def _kept(wished: Wish) -> Generator[Path, None, None]:
     with open_door(Door(cache, wished.hosts), wished.address):
         where = (wished.address, ", ".join(wished.hosts))
         _LOG.info("answering the ACME authority on %s; port 80 of %s has to lead there", *where)
+        keeping = Thread(target=keeper.keep, name="acme keeper", daemon=True)
         try:
             with _ended_by_signal():
                 keeper.first()
-            Thread(target=keeper.keep, name="acme keeper", daemon=True).start()
+            keeping.start()
             yield cache.path
         finally:
             keeper.close()
+            if keeping.is_alive():
+                keeping.join(_GRACE)
 
 
 @contextmanager

@@ -143,11 +143,18 @@ class Keeper:
         now = self._clock.now()
         known = self._advised
         if known is None or known[0] != certificate.chain or now >= known[2]:
-            advice = self._asking().suggestion(certificate)
+            advice = self._advice(certificate)
             self._advised = known = (certificate.chain, advice, now + _ADVICE)
         if known[1] is None:
             return certificate.due
         return min(known[1], certificate.ends - certificate.lifetime / _LAST)
+
+    def _advice(self, certificate: Certificate) -> datetime | None:
+        try:
+            return self._asking().suggestion(certificate)
+        except Exception as error:  # advice is not worth a failure
+            _LOG.debug("%s gives no advice: %s", self._wish.directory, error)
+            return None
 
     def _renew(self, end: float) -> None:
         """See to a fresh certificate in the cache.
