@@ -61,6 +61,13 @@ def test_expired_is_expired_without_such_an_upload(
     assert len(recorder.asked) == 1
 
 
+def test_upload_is_no_excuse_for_anything_else(client: TestClient, recorder: Recorder) -> None:
+    id_ = begin(client).partition("?")[0].rpartition("/")[2]
+    recorder.refuse(challenge(is_expired=True), None)
+
+    assert client.get(f"/v2/a/b/manifests/{id_}").status_code == 401
+
+
 def test_another_repository_s_upload_is_no_excuse(client: TestClient, recorder: Recorder) -> None:
     elsewhere = begin(client).replace("/a/b/", "/a/c/")
     recorder.refuse(challenge(is_expired=True), None)

@@ -246,9 +246,9 @@ BAD: dict[str, Callable[[], str]] = {
 }
 
 
-def by_certificate(**changes: Any) -> str:
-    leaf = Authority("leaf", by=ROOT, is_ca=None, **changes)
-    return minted(leaf.key, "ES256", {"x5c": leaf.x5c()}, claims())
+def by_certificate(days: tuple[float, float], **changes: Any) -> str:
+    leaf = Authority("leaf", by=ROOT, is_ca=None, days=days)
+    return minted(leaf.key, "ES256", {"x5c": leaf.x5c()}, claims(**changes))
 
 
 @pytest.mark.parametrize("what", BAD)
@@ -329,6 +329,18 @@ def test_time_a_token_is_judged_at(ask: Ask, tokens: token.Token) -> None:
     assert ask(tokens, header, moment=now - 110).name == "alice"
     assert refused(ask, tokens, header, moment=now - 600).is_expired is False
     assert refused(ask, tokens, header).is_expired, "what was good then is not remembered as good"
+
+
+def test_token_ends_with_its_certificate(
+    ask: Ask, tokens: token.Token, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    header = f"Bearer {by_certificate(days=(-1, 0.5), exp=int(now) + 86400)}"
+    assert ask(tokens, header).name == "alice"
+
+    monkeypatch.setattr(time, "time", lambda: now + 50000)
+
+    assert refused(ask, tokens, header).challenge == INVALID
 
 
 def test_expired_token_with_another_defect_is_not_only_expired(

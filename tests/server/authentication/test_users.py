@@ -76,6 +76,18 @@ def test_unknown_users_cost_what_most_users_do(costs: Sequence[int], cost: str) 
     assert not bcrypt.checkpw(b"", nobody), "and it can be computed"
 
 
+def test_hash_of_nobody_lets_nobody_in(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even if somebody found a password for it."""
+
+    def easy(_: int) -> bytes:
+        return hashed("x").encode()
+
+    monkeypatch.setattr(users, "_hash_of_nothing", easy)
+
+    assert judged(file, basic("nobody", "x")) == "401"
+    assert judged(file, basic("nobody", "x"), ()) == "401"
+
+
 def test_missing_file_stops_the_start(tmp_path: Path) -> None:
     path = tmp_path / "htpasswd"
     remedy = f"make it with `entrepot auth hash USER >> {path}`"
