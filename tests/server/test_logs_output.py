@@ -60,6 +60,24 @@ def test_lines_come_in_their_order_from_any_thread(pipe: tuple[int, int]) -> Non
     output.close()
 
 
+def test_lines_of_several_processes_do_not_mix(pipe: tuple[int, int]) -> None:
+    """Each worker has an output of its own to the same pipe."""
+    outputs = [Output(pipe[1], print) for _ in "ab"]
+    for number in range(1000):
+        for name, output in zip("ab", outputs, strict=True):
+            output.put(name * (200 + number % 300) + "\n")
+
+    left, content = 2000, b""
+    while content.count(b"\n") < left:
+        content += os.read(pipe[0], 1000)  # the pipe is full all the time
+
+    for line in content.splitlines():
+        assert len(set(line)) == 1
+        assert len(line) >= 200
+    for output in outputs:
+        output.close()
+
+
 def test_reader_who_stopped_stops_nobody_and_is_told_what_it_missed(
     pipe: tuple[int, int],
 ) -> None:

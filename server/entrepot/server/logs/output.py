@@ -5,10 +5,12 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import select
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
+_ATOMIC = getattr(select, "PIPE_BUF", 512)  # bytes
 _BOUND = 4 * 1024 * 1024  # bytes that wait for their reader
 _PAUSE = 0.01  # seconds in which lines gather for the next write
 _LAST_WORDS = 1.0  # seconds that a reader has for what waits at the end of the process
@@ -82,10 +84,9 @@ class Output:
         with self._lock:
             lines, self._lines = self._lines, []
             self._wanted.clear()
-        content = b"".join(lines)
-        is_written = self._write(content)
+        is_written = self._write(lines)
         with self._lock:
-            self._waiting -= len(content)
+            self._waiting -= sum(map(len, lines))
             is_first = not is_written and self._drop(len(lines))
             lost = self._untold if is_written else 0
             self._untold -= lost
@@ -103,15 +104,32 @@ class Output:
         self._untold += count
         return is_first
 
-    def _write(self, content: bytes) -> bool:
+    def _write(self, lines: Sequence[bytes]) -> bool:
         """False if there is nobody to read, or no space."""
-        rest = memoryview(content)
         try:
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+            for piece in _pieces(lines):
+                rest = memoryview(piece)
+                while rest:
+                    rest = rest[os.write(self._descriptor, rest) :]
         except OSError:
             return False
         return True
+
+
+def _pieces(lines: Sequence[bytes]) -> Iterator[bytes]:
+    """Whole lines, as many as a pipe takes at once without mixing in those of other processes.
+
+    Source: POSIX, `write`, on PIPE_BUF. A line that is longer is on its own.
+    """
+    piece, size = list[bytes](), 0
+    for line in lines:
+        if piece and size + len(line) > _ATOMIC:
+            yield b"".join(piece)
+            piece, size = [], 0
+        piece.append(line)
+        size += len(line)
+    if piece:
+        yield b"".join(piece)
 
 
 class OutputHandler(logging.Handler):
