@@ -34,7 +34,7 @@ def material(pair: Pair | None = None, authorities: bytes = AUTHORITY.pem) -> Ma
 
 @dataclass
 class Echo:
-    """Tells what came of a request; `/wait` answers when `go` is set."""
+    """Tells how much came; `/wait` answers when `go` is set, `/large` with much."""
 
     go: asyncio.Event = field(default_factory=asyncio.Event)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -55,7 +55,8 @@ class Echo:
                 return
             size += len(message.get("body", b""))
             more = message.get("more_body", False)
-        await self._answer(send, f"{size}\n".encode())
+        large = scope["path"] == "/large"
+        await self._answer(send, bytes(50_000_000) if large else f"{size}\n".encode())
 
     async def _answer(self, send: Send, body: bytes) -> None:
         length = (b"content-length", str(len(body)).encode())

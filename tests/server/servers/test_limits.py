@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
 from tests.server.servers.site import KINDS, Running, content, running
 
 from entrepot.server.servers import granian, idle, protocol
+from entrepot.server.servers.idle import Room
 
 CLOSE = b"Host: x\r\nConnection: close\r\n"
 GET = b"GET / HTTP/1.1\r\n" + CLOSE + b"\r\n"
@@ -144,3 +146,35 @@ def _until_served(server: Running) -> bytes:
                 return answer
         time.sleep(0.05)
     return b""
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("kind", KINDS)
+def test_client_that_does_not_read_is_ended(kind: str) -> None:
+    async def scenario() -> bool:
+        async with running(kind, room=Room(64, 0.5)) as server:
+            connection = await asyncio.to_thread(server.connect)
+            connection.sendall(b"GET /large HTTP/1.1\r\n" + CLOSE + b"\r\n")
+            await asyncio.to_thread(_until_ended, server.port)
+            connection.close()
+            served = await asyncio.to_thread(server.ask, GET)
+            return served.startswith(b"HTTP/1.1 200 ")
+
+    assert asyncio.run(scenario())
+
+
+def _until_ended(port: int) -> None:
+    """Return when the server has no connection any more."""
+    deadline = time.monotonic() + 20
+    while list(_sending(port)):
+        assert time.monotonic() < deadline, "a client that does not read keeps its connection"
+        time.sleep(0.05)
+
+
+def _sending(port: int) -> Iterator[str]:
+    """Open connections of the server, by the kernel's table."""
+    with open("/proc/net/tcp") as table:
+        for line in table.readlines()[1:]:
+            _, local, _, state, *_ = line.split()
+            if local.endswith(f":{port:04X}") and state in {"01", "08"}:
+                yield line

@@ -6,7 +6,10 @@ import asyncio
 import socket
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 from tests.server.servers.site import KINDS, SECONDS, content, running
+
+from entrepot.server.servers.doorway import Doorway
 
 CLOSE = b"Host: x\r\nConnection: close\r\n"
 
@@ -95,3 +98,26 @@ def test_scope_has_the_client_and_the_scheme(kind: str) -> None:
 
     scheme = "http" if kind == "granian" else "https"
     assert asyncio.run(scenario()) == ("127.0.0.1", scheme, "/a b")
+
+
+def test_client_of_both_families_has_its_own_address() -> None:
+    """A socket for both shows clients of IPv4 in clothes of IPv6."""
+
+    async def answered() -> list[str]:
+        seen: list[str] = []
+
+        async def app(scope: Scope, _: Receive, __: Send) -> None:
+            seen.append(scope["client"][0])
+
+        async def nothing() -> Message:
+            return {}
+
+        async def ignore(_: Message) -> None:
+            return
+
+        for host in ("::ffff:192.0.2.7", "192.0.2.7", "::1", "fe80::ffff:1"):
+            scope = {"type": "http", "client": (host, 5), "http_version": "1.1", "method": "GET"}
+            await Doorway(app, {})(scope, nothing, ignore)
+        return seen
+
+    assert asyncio.run(answered()) == ["192.0.2.7", "192.0.2.7", "::1", "fe80::ffff:1"]
