@@ -11,7 +11,7 @@ from tests.server.notifications.receiver import OK, Receiver, open_receiver, sta
 
 from entrepot.core.configuration import Duration
 from entrepot.server.notifications.letters import Letter
-from entrepot.server.notifications.outbox import Outbox
+from entrepot.server.notifications.outbox import Outbox, Room
 
 pytestmark = pytest.mark.anyio
 
@@ -207,6 +207,28 @@ async def test_what_the_disk_never_took_is_lost_at_the_end_and_the_log_says_so(
         await it.observe(event("1", origin="x" * 100_000))
 
     assert "1 event(s) are lost: the outbox cannot be written" in caplog.text
+
+
+async def test_disk_that_cannot_forget_makes_no_event_come_twice(
+    folder: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Outbox.settle
+    failures = [sqlite3.OperationalError("database or disk is full")] * 3
+
+    def settle(
+        outbox: Outbox, endpoint: str, gone: list[int], refused: list[tuple[int, int]] | None = None
+    ) -> Room:
+        if failures:
+            raise failures.pop()
+        return real(outbox, endpoint, gone, refused or ())
+
+    monkeypatch.setattr(Outbox, "settle", settle)
+    async with running(settings(folder, {"url": receiver.url})) as it:
+        await it.push("1", "2")
+        await it.until(successes=2, pending=0)
+
+    assert receiver.tags == ["1", "2"]
+    assert waiting(folder) == []
 
 
 async def test_sender_outlives_what_nobody_foresaw(

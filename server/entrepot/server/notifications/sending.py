@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import takewhile
@@ -64,6 +65,7 @@ class Sender:
         self._wake = asyncio.Event()
         self._seldom = Seldom()
         self._failures = 0  # in a row
+        self._gone: list[int] = []
         self._ending = asyncio.Event()
 
     def wake(self) -> None:
@@ -88,6 +90,7 @@ class Sender:
         """Send what there is, then wait for more; whether nothing can be done for now."""
         try:
             if self._lock.take():
+                await self._settle()
                 letters = await self._keeper.ask(
                     self._outbox.first, self.name, max(LETTERS, self._patience.batch)
                 )
@@ -135,9 +138,12 @@ class Sender:
         most = 1 if self._failures or kind == CLOUD_EVENT else self._patience.batch
         return list(takewhile(lambda one: one.content_type == kind, letters[:most]))
 
-    async def _settle(self, gone: list[int]) -> None:
-        if gone:
-            room = await self._keeper.ask(self._outbox.settle, self.name, gone)
+    async def _settle(self, gone: Sequence[int] = ()) -> None:
+        """Forget letters that were delivered, and those that the disk could not forget before."""
+        self._gone += gone
+        if self._gone:
+            room = await self._keeper.ask(self._outbox.settle, self.name, self._gone)
+            self._gone = []
             self._keeper.note(self.name, room)
 
     async def _failed(self, batch: list[Letter], outcome: Outcome) -> None:
@@ -150,7 +156,7 @@ class Sender:
         since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(letter.moment))
         self._seldom.tell(_LOG, "failure", told, self.name, outcome.reason, since)
         if reason:
-            until = time.time() - patience.age if patience.age else None
+            until = time.time() - patience.age if self._is_old(letter) else None
             why = f"{reason}; at last {outcome.reason}"
             room = await self._keeper.ask(self._outbox.bury, letter, until, why)
             self._keeper.note(self.name, room)
@@ -165,9 +171,11 @@ class Sender:
         patience = self._patience
         if patience.refusals and refusals >= patience.refusals:
             return f"refused {refusals} times"
-        if patience.age and time.time() - letter.moment >= patience.age:
-            return f"older than {patience.age:g} s"
-        return ""
+        return f"older than {patience.age:g} s" if self._is_old(letter) else ""
+
+    def _is_old(self, letter: Letter) -> bool:
+        age = self._patience.age
+        return bool(age) and time.time() - letter.moment >= age
 
     def _count(self, outcome: Outcome, letters: int) -> None:
         counts = self._counts
