@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, cast
 
@@ -215,3 +216,15 @@ async def test_redis_need_not_be_there_at_start(caplog: pytest.LogCaptureFixture
 
     assert known.size(ONE) == 7
     assert "left alone until it answers" in caplog.text
+
+
+async def test_missing_client_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "redis"]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("sizes", "connecting"):
+        monkeypatch.delitem(sys.modules, f"entrepot.server.descriptors.{name}")
+    monkeypatch.setitem(sys.modules, "redis", None)
+
+    with pytest.raises(ConfigurationError, match=r"pip install 'entrepot\[redis\]'"):
+        async with open_descriptors(configured(REDIS_ADDR="127.0.0.1:1")):
+            pass

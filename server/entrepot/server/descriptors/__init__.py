@@ -22,7 +22,7 @@ async def open_descriptors(configuration: Configuration) -> AsyncGenerator[Descr
         try:
             from entrepot.server.descriptors.sizes import open_sizes  # noqa: PLC0415 - an extra
         except ModuleNotFoundError as error:
-            if error.name != "redis":
+            if (error.name or "").partition(".")[0] != "redis":
                 raise
             raise ConfigurationError(
                 "storage.cache.blobdescriptor: redis needs a client library; "
