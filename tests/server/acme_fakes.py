@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -11,13 +13,18 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from entrepot.server.acme.asking import Asking
+from entrepot.core.configuration import Address
+from entrepot.server.acme.asking import Asking, AuthorityError
 from entrepot.server.acme.cache import Cache, new_key, pem
 from entrepot.server.acme.certificate import Certificate
 from entrepot.server.acme.clock import Clock
+from entrepot.server.acme.keeper import Keeper
+from entrepot.server.acme.wish import Wish
 
 BEGIN = datetime(2030, 1, 1, tzinfo=UTC)
 LIFE = timedelta(days=90)
+DAY = timedelta(days=1)
+HOSTS = ("a.example.com", "b.example.com")
 
 
 def signed(
@@ -99,3 +106,31 @@ class FakeAsking(Asking):
         if isinstance(self.advice, Exception):
             raise self.advice
         return self.advice
+
+
+@dataclass
+class Kept:
+    keeper: Keeper
+    asking: FakeAsking
+    clock: FakeClock
+    cache: Cache
+
+    @property
+    def claim(self) -> Path:
+        return self.cache.folder / "acme+claim"
+
+
+def kept_in(folder: Path) -> Kept:
+    """A keeper of a certificate for both hosts, in that folder."""
+    wish = Wish(HOSTS, "", "https://authority.test/dir", folder, Address("", 80))
+    cache, clock = Cache(folder, HOSTS), FakeClock()
+    asking = FakeAsking(cache, HOSTS, clock)
+    return Kept(Keeper(wish, cache, lambda: asking, clock), asking, clock, cache)
+
+
+def refusal() -> AuthorityError:
+    return AuthorityError("it does not want to", is_refusal=True)
+
+
+def outage() -> AuthorityError:
+    return AuthorityError("Connection refused")

@@ -181,6 +181,8 @@ class Keeper:
                 _LOG.info("certificate for %s by another process, %s", self._names, _until(found))
                 return False
             seen, now = self._claim.sign(), self._clock.seconds()
+            if sign is None and seen is not None:
+                _LOG.info("another process is asking for a certificate; waiting for it")
             if seen is None or seen != sign:
                 sign, since = seen, now
             elif now - since >= EXPIRY:
