@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from entrepot.core.lines import one_line
+
 
 class RegistryError(Exception):
     """Anything this registry reports to a person or a client."""
@@ -167,5 +169,5 @@ class ConfigurationError(RegistryError):
     """One or more mistakes in the configuration, each with its path in the file."""
 
     def __init__(self, *mistakes: str) -> None:
-        super().__init__("\n".join(mistakes))
-        self.mistakes = mistakes
+        self.mistakes = tuple(map(one_line, mistakes))
+        super().__init__("\n".join(self.mistakes))

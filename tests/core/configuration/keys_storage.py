@@ -62,7 +62,7 @@ def _dropped(driver: str, known: str, told: str, parameters: str) -> tuple[Key, 
 
 
 STORAGE = (
-    Key(f"{_PURGING}.enabled", "2 3", "true"),
+    Key(f"{_PURGING}.enabled", "2 3", "false"),
     Key(f"{_PURGING}.age", "2 3", "24h0m0s"),
     Key(f"{_PURGING}.interval", "2 3", "1h0m0s"),
     Key(f"{_PURGING}.dryrun", "2 3", "true"),

@@ -92,7 +92,7 @@ def test_file_of_a_value_that_is_not_text(refused: Refuse, tmp_path: Path) -> No
     secret.write_bytes(b"\xff")
 
     assert refused(HEAD, {"REGISTRY_HTTP_SECRET_FILE": str(secret)}) == (
-        "REGISTRY_HTTP_SECRET_FILE: cannot read the file that it names: not UTF-8 text",
+        "REGISTRY_HTTP_SECRET_FILE: cannot read the file that it names: it is not UTF-8 text",
     )
 
 

@@ -91,7 +91,7 @@ def test_shown_hides_what_a_middleware_calls_secret(loaded: Load) -> None:
         ("log.level", "info"),
         ("storage.filesystem.rootdirectory", "./registry-data"),
         ("storage.delete.enabled", False),
-        ("storage.maintenance.uploadpurging.enabled", False),
+        ("storage.maintenance.uploadpurging.enabled", True),
         ("auth.none", {}),
     ],
 )

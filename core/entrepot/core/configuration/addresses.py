@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 _ADDRESS = re.compile(
-    r"(?:\[(?P<bracketed>[0-9a-fA-F:.]+(?:%[^\]\s]+)?)\]|(?P<name>[^\[\]:/\s]*)):(?P<port>[0-9]+)",
+    r"(?:\[(?P<bracketed>[0-9a-fA-F:.]+(?:%[^\]\s]+)?)\]|(?P<name>[^\[\]:/\s]*)):(?P<port>[0-9]{1,9})",
     re.ASCII,
 )
 

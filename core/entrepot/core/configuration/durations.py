@@ -24,6 +24,7 @@ _UNITS = {
 _SECOND = _UNITS["s"]
 _LARGEST = 2**63 - 1  # Go holds nanoseconds in 64 bits
 _PART = re.compile(r"(?P<number>[0-9]+\.?[0-9]*|\.[0-9]+)(?P<unit>[a-zµ\u03bc]+)", re.ASCII)
+_MOST_TEXT = 100  # characters; reading more could take long
 _WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
@@ -39,6 +40,8 @@ class Duration:
 
         Raises ValueError: if it is neither, or longer than Go can hold (292 years).
         """
+        if len(text) > _MOST_TEXT:
+            raise ValueError(_WANTED)
         if _WHOLE.fullmatch(text):
             return cls._bounded(int(text))
         sign, unsigned = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))

@@ -11,6 +11,7 @@ from entrepot.core.configuration import resolving, yaml_source
 from entrepot.core.configuration.dialects import spell_out
 from entrepot.core.configuration.mistakes import nearest
 from entrepot.core.configuration.model import Configuration
+from entrepot.core.configuration.reading import read_text
 from entrepot.core.configuration.resolving import Target
 from entrepot.core.configuration.shape import Known, Leaf, known_paths
 from entrepot.core.configuration.tree import Items, Path, Scalar, Table, Tree, is_null, step
@@ -104,10 +105,9 @@ def _service_links(names: list[str]) -> str:
 
 def _content(path: str) -> str:
     try:
-        with open(path, encoding="utf-8") as file:
-            return file.read().removesuffix("\n").removesuffix("\r")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        return read_text(path).removesuffix("\n")
+    except ConfigurationError as error:
+        reason = str(error).removeprefix("cannot be read: ")
         raise ConfigurationError(f"cannot read the file that it names: {reason}") from None
 
 

@@ -18,11 +18,13 @@ from entrepot.core.configuration.model import Auth, Configuration
 from entrepot.core.configuration.model_storage import Storage
 from entrepot.core.configuration.noting import noted
 from entrepot.core.configuration.plugged import NO_MODELS, PluggedModels, plugged_mistakes
+from entrepot.core.configuration.reading import read_text
 from entrepot.core.configuration.shape import Known, fields
 from entrepot.core.configuration.showing import origins
 from entrepot.core.configuration.tree import Table, Tree, is_null, planted, step
 from entrepot.core.configuration.unavailable import refused
 from entrepot.core.errors import ConfigurationError
+from entrepot.core.lines import one_line
 
 VERSION = "0.1"
 _DEFAULT_DRIVER = "filesystem"
@@ -58,17 +60,15 @@ def load(
     if mistakes := [*overriding.mistakes, *mistakes]:
         raise ConfigurationError(*mistakes)
     notes.extend(noted(configuration, tree, models))
-    return Loaded(configuration, tuple(notes), origins(configuration, tree))
+    return Loaded(configuration, tuple(map(one_line, notes)), origins(configuration, tree))
 
 
 def _read(source: str | os.PathLike[str]) -> tuple[Table, list[str]]:
     name = os.fspath(source)
     try:
-        with open(name, encoding="utf-8-sig") as file:
-            text = file.read()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigurationError(f"{name}: cannot be read: {reason}") from None
+        text = read_text(source)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{name}: {error}") from None
     tree, notes = yaml_source.parse(text, lambda number: f"file {name} line {number}")
     if is_null(tree):
         tree = Table(tree.origin)

@@ -14,6 +14,7 @@ from entrepot.core.configuration.shape import Known, known_keys, known_paths, sh
 from entrepot.core.configuration.tree import Path, Scalar, Table, Tree, dotted, origin_at, step
 
 _MOST_SHOWN = 20
+_MOST_TOLD = 100
 
 
 def line(path: Path, text: str, origin: str = "") -> str:
@@ -47,10 +48,13 @@ def translated(
 ) -> list[str]:
     """A model's errors about a tree as mistakes; `above` is the path of the tree."""
     found: dict[str, None] = {}
-    for details in error.errors(include_url=False, include_input=False):
+    all_of_them = error.errors(include_url=False, include_input=False)
+    for details in all_of_them[:_MOST_TOLD]:
         path = _path(details["loc"], tree)
         text = _sentence(details, model, path)
         found[line((*above, *path), text, origin_at(tree, path))] = None
+    if (untold := len(all_of_them) - _MOST_TOLD) > 0:
+        found[line(above, f"{untold} mistakes more")] = None
     return list(found)
 
 

@@ -189,7 +189,7 @@ def noted(configuration: Configuration, tree: Table, models: PluggedModels) -> I
     for path, reason in _unused(configuration, models):
         yield line(path, f"no effect; {reason}, remove the key", origin_at(tree, path))
     for path, scalar in _scalars(tree, ()):
-        if scalar.isdecimal() and int(scalar) and isinstance(_at(configuration, path), Duration):
+        if scalar.strip("0").isdecimal() and isinstance(_at(configuration, path), Duration):
             text = f"{scalar} counts nanoseconds; write {scalar}s if seconds are meant"
             yield line(path, text, scalar.origin)
 

@@ -28,6 +28,9 @@ from entrepot.core.errors import ConfigurationError
 
 Words: TypeAlias = tuple[str, ...]
 
+_MOST_WORDS = 50
+_MOST_DIGITS = 6
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -46,8 +49,10 @@ def resolve(shape: Shape, tree: Tree | None, name: Words, *, create: bool = True
     Raises ConfigurationError: if an index leaves a gap, or a value is where a section would
     have to be.
     """
-    words_alone = tuple("_".join(name).replace("-", "_").split("_"))
-    return _Resolution(create).at(shape, tree, words_alone, ()) if all(words_alone) else None
+    words_alone = tuple("_".join(name).replace("-", "_").split("_", _MOST_WORDS))
+    if len(words_alone) > _MOST_WORDS or not all(words_alone):
+        return None
+    return _Resolution(create).at(shape, tree, words_alone, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +104,7 @@ class _Resolution:
     def _in_list(
         self, shape: ListOf | Free, tree: Tree | None, name: Words, path: Path
     ) -> Target | None:
-        if not (name[0].isascii() and name[0].isdigit()):
+        if not (name[0].isascii() and name[0].isdigit() and len(name[0]) <= _MOST_DIGITS):
             return None
         index, length = int(name[0]), len(tree) if isinstance(tree, Items) else 0
         if index > length:

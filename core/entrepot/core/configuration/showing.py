@@ -63,11 +63,11 @@ def _hide(values: Any, options: type[BaseModel] | None) -> None:
     """Hide what a plug-in's model says is secret, in the sections below it, too."""
     if not (is_mapping(values) and options):
         return
-    shown_values: dict[str, Any] = values  # pyright: ignore[reportAssignmentType]
+    written: Any = values
     for key, field in fields(options).items():
         inner = field_shape(field)
         if is_secret(field) and values.get(key):
-            shown_values[key] = _masked(values[key])
+            written[key] = _masked(values[key])
         elif isinstance(inner, Known):
             _hide(values.get(key), inner.model)
 

@@ -23,7 +23,8 @@ _INTEGER = re.compile(
 )
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 _QUOTED = re.compile(r"'(?!<)[^']{2,}'")
-_MOST_VALUES = 100_000
+_MOST_VALUES = 50_000
+_MOST_DIGITS = 1000  # more is text: nothing in a configuration counts so far
 
 
 def parse(text: str, origin: Callable[[int], str]) -> tuple[Tree, list[str]]:
@@ -46,6 +47,9 @@ def parse(text: str, origin: Callable[[int], str]) -> tuple[Tree, list[str]]:
     except ReaderError as error:
         where = origin(text.count("\n", 0, error.position) + 1)
         raise ConfigurationError(f"not YAML: a character that it forbids [{where}]") from None
+    except _TooManyError as error:
+        told = f"not usable: more than {_MOST_VALUES} values [{origin(error.args[0])}]"
+        raise ConfigurationError(told) from None
     except RecursionError:
         raise ConfigurationError(f"not usable: nested too deeply [{origin(1)}]") from None
 
@@ -61,8 +65,24 @@ def _problem(error: yaml.MarkedYAMLError) -> str:
     return _QUOTED.sub("'…'", problem)
 
 
+class _TooManyError(Exception):
+    """More values than a configuration has; the argument is the line."""
+
+
 class _Loader(yaml.SafeLoader):
-    """Resolves plain scalars as Distribution's parser does: no base 60, no dates, `y` is true."""
+    """Resolves plain scalars as Distribution's parser does: no base 60, no dates, `y` is true.
+
+    It stops reading where there is more than a configuration can hold.
+    """
+
+    composed = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self.composed += 1
+        if self.composed > _MOST_VALUES:
+            line = self.get_mark().line + 1  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+            raise _TooManyError(line)
+        return super().compose_node(parent, index)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
         if kind is yaml.ScalarNode and implicit[0]:
@@ -94,9 +114,11 @@ def _scalar_value(tag: str, text: str) -> Any:
             return None
         case "bool":
             return _TRUE.fullmatch(text) is not None
-        case "int" if _INTEGER.fullmatch(text):
+        case "int" if len(text) <= _MOST_DIGITS and _INTEGER.fullmatch(text):
             return _integer(text)
-        case "float" if _FLOAT.fullmatch(text) and isfinite(float(text)):
+        case "float" if (
+            len(text) <= _MOST_DIGITS and _FLOAT.fullmatch(text) and isfinite(float(text))
+        ):
             return float(text)
         case _:
             return text
