@@ -40,6 +40,26 @@ def test_change_in_place(file: Path) -> None:
     assert not it.look()
 
 
+def same(_: os.stat_result) -> tuple[int, int, int, int, int]:
+    return 0, 0, 0, 0, 0
+
+
+def test_young_file_is_read_again_though_nothing_shows_a_change(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "_signature", same)
+    it = watched(file)
+
+    file.write_text("two")
+    assert it.look()
+
+    then = time.time() - 60
+    os.utime(file, (then, then))
+    assert not it.look()
+    file.write_text("six")
+    assert not it.look(), "it was old when it was read last"
+
+
 def test_replaced_with_its_old_times(file: Path) -> None:
     it = watched(file)
     before = file.stat()
