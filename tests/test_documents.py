@@ -55,6 +55,8 @@ def completed(text: str, value: Mapping[str, Any]) -> str:
 
 
 EXAMPLES = dict(examples())
+STARTED = [place for place in EXAMPLES if not place.startswith("plugins.md:")]
+"""What plugins.md shows needs the plug-ins that it tells how to write."""
 
 
 @cache
@@ -131,7 +133,7 @@ def test_example_is_what_the_schema_describes(place: Path) -> None:
     assert undescribed(described(), place.read_text()) == []
 
 
-@pytest.mark.parametrize("place", EXAMPLES, indirect=True)
+@pytest.mark.parametrize("place", STARTED, indirect=True)
 def test_example_is_started(place: Path) -> None:
     configuration = loaded(place).configuration
     if configuration.storage.driver not in ALONE:
@@ -141,3 +143,20 @@ def test_example_is_started(place: Path) -> None:
         answer = client.get(f"{configuration.http.prefix}v2/")
 
     assert answer.status_code in {200, 401}
+
+
+@pytest.mark.parametrize("name", ["image-2", "image-3", "development", "example", "debian"])
+def test_file_that_others_ship_is_started(name: str, tmp_path: Path) -> None:
+    environ = {"REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY": str(tmp_path / "registry")}
+    if name in {"example", "debian"}:
+        (tmp_path / "users").write_text(USERS)
+        environ["REGISTRY_AUTH_HTPASSWD_PATH"] = str(tmp_path / "users")
+    path = ROOT / "tests" / "core" / "configuration" / "shipped" / f"{name}.yml"
+    found = load(path, environ, plugins().models)
+
+    with TestClient(create_app(found.configuration, plugins())) as client:
+        answer = client.get("/v2/", auth=("user", "secret"))
+
+    assert found.notes == ()
+    assert answer.status_code == 200
+    assert answer.headers["x-content-type-options"] == "nosniff"
