@@ -239,3 +239,23 @@ def test_absent_content_is_no_error_of_the_protocol(
 
     assert "protocol error" not in said
     assert "404" in said
+
+
+@pytest.mark.parametrize("flag", ["--http1.1", "--http2"])
+def test_refused_body_is_answered(
+    flag: str, secure: SecureSite, env: dict[str, str], tmp_path: Path
+) -> None:
+    """The client hears why, also if it was about to send more."""
+    large = tmp_path / "large"
+    large.write_bytes(bytes(8_000_000))
+
+    for _ in range(5):
+        said = run(
+            *(require_tool("curl"), "-sS", flag, "--cacert", secure.certificate, "-T", large),
+            *("-o", "/dev/null", "-w", "%{http_code}"),
+            f"{secure.server.url}/v2/a/blobs/uploads/none",
+            env=env,
+        )
+
+        assert said == "400"
+    assert "Traceback" not in secure.server.log_tail()

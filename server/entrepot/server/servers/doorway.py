@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from entrepot.server.servers.idle import Peer, peer
 
+_DISCARDING = 10.0  # seconds
+_WITH_BODY = frozenset({"PATCH", "POST", "PUT"})
 _LEAVE = (b"connection", b"close")
 
 
@@ -28,17 +33,30 @@ class Doorway:
         client = peer(*given)
         if client[0] is not given[0]:
             scope["client"] = client
-        if scope["http_version"] == "2" and scope["method"] == "HEAD":
-            send = _bodiless(send)
+        app = self._app if scope["http_version"] != "2" else self._framed
         self._busy[client] = self._busy.get(client, 0) + 1
         try:
-            await self._app(scope, receive, self._last(scope, send) if self.is_leaving else send)
+            await app(scope, receive, self._last(scope, send) if self.is_leaving else send)
         finally:
             left = self._busy[client] - 1
             if left:
                 self._busy[client] = left
             else:
                 del self._busy[client]
+
+    async def _framed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What Granian does only in HTTP/1: no body after HEAD, the rest of a request's read.
+
+        A stream whose request is not read to its end is reset, and its answer may be lost.
+        """
+        if scope["method"] == "HEAD":
+            await self._app(scope, receive, _bodiless(send))
+        elif scope["method"] in _WITH_BODY:
+            rest = _Rest(receive)
+            await self._app(scope, rest.receive, send)
+            await rest.discard()
+        else:
+            await self._app(scope, receive, send)
 
     def _last(self, scope: Scope, send: Send) -> Send:
         if not scope["http_version"].startswith("1"):
@@ -61,3 +79,23 @@ def _bodiless(send: Send) -> Send:
         await send(message)
 
     return sending
+
+
+class _Rest:
+    """What comes of a body after the application has answered."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._ended = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._ended = not message.get("more_body", False)
+        return message
+
+    async def discard(self) -> None:
+        """Read it to its end, or for some seconds: clients stop when they have an answer."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DISCARDING):
+                while not self._ended:
+                    await self.receive()
