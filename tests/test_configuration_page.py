@@ -16,6 +16,10 @@ from entrepot.server.cli import app
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
 TABLE = re.compile(r"<!-- notes -->\n(?P<table>.*?)<!-- end of notes -->", re.DOTALL)
 
+SAID = re.compile(
+    r"^\$ entrepot config check config.yml\n(?P<said>.*?)^```", re.DOTALL | re.MULTILINE
+)
+
 
 def rows() -> Iterator[str]:
     yield "| key | |"
