@@ -19,7 +19,8 @@ class Key:
     `known` names the versions of Distribution that have it: `2 3`, or `ours` if none has. The
     example is YAML and not the default, and is tried alone but for what is `beside` it. Either
     it arrives in the configuration, where `moved` says if that is not where it was written, or
-    it is `refused`; `noted` is what is told all the same. `variable` is Distribution's name for
+    it is `refused`; `noted` is what is told all the same, `noted_as_moved` what is told of the key
+    that it was moved to. `variable` is Distribution's name for
     it, which the source of Distribution has from its own fields, where it is not the path.
     """
 
@@ -30,6 +31,7 @@ class Key:
     moved: str = ""
     noted: str = ""
     noted_at: str = ""
+    noted_as_moved: str = ""
     refused: str = ""
     refused_at: str = ""
     variable: str = ""

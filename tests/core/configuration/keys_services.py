@@ -9,7 +9,8 @@ _ENDPOINT = "notifications.endpoints.0"
 _POST = {f"{_ENDPOINT}.name": "a", f"{_ENDPOINT}.url": "'http://a/'"}
 _CACHED = {"storage.cache.blobdescriptor": "redis"}
 _ONE = {**_CACHED, "redis.addrs": "['a:6379']"}
-_USED = {"mastername", "maxactiveconns", "maxidleconns"}
+_USED = {"mastername", "maxactiveconns"}
+_TUNES = "no effect; it tunes Distribution's client library, remove the key"
 _FILE = {"health.file.0.file": "/f"}
 _WEB = {"health.http.0.uri": "'http://a/'"}
 _TCP = {"health.tcp.0.addr": "'a:1'"}
@@ -37,6 +38,7 @@ def _endpoint(key: str, known: str, example: str) -> Key:
 def _redis(key: str, known: str, example: str) -> Key:
     tunes = key.startswith(("max", "min", "route")) and key not in _USED
     tunes |= key in {
+        "connmaxidletime",
         "connmaxlifetime",
         "contexttimeoutenabled",
         "identitysuffix",
@@ -49,7 +51,7 @@ def _redis(key: str, known: str, example: str) -> Key:
         known,
         example,
         variable=f"REDIS_OPTIONS_{key.upper().replace('.', '_')}" if "3" in known else "",
-        noted="no effect; it tunes Distribution's client library, remove the key" if tunes else "",
+        noted=_TUNES if tunes else "",
         beside=_ONE,
     )
 
@@ -135,6 +137,7 @@ REDIS = (
         "16",
         moved="redis.maxidleconns",
         noted="deprecated; write `redis.maxidleconns`",
+        noted_as_moved=_TUNES,
         beside=_ONE,
     ),
     Key(
@@ -151,6 +154,7 @@ REDIS = (
         "5m0s",
         moved="redis.connmaxidletime",
         noted="deprecated; write `redis.connmaxidletime`",
+        noted_as_moved=_TUNES,
         beside=_ONE,
     ),
 )

@@ -52,6 +52,7 @@ OF_DISTRIBUTION = {
     "auth": ("none", "silly", "htpasswd", "token"),
     "middleware.storage.0.options": ("redirect", "rewrite"),
 }
+NOT_YET = [row for row in unavailable.ROWS if row.reason == "not available yet"]
 ORIGIN = re.compile(r" \[(file config\.yml line \d+|environment \w+)\]$")
 RULES = "rules: [{anonymous: true, repositories: ['**'], actions: [pull]}]\n"
 
@@ -132,6 +133,7 @@ def without_origins(lines: tuple[str, ...], environ: Mapping[str, str]) -> list[
 def told(key: Key) -> tuple[list[str], list[str]]:
     """The notes and the mistakes that a key is to give."""
     notes = [f"{key.noted_at or key.path}: {key.noted}"] if key.noted else []
+    notes += [f"{key.moved}: {key.noted_as_moved}"] if key.noted_as_moved else []
     mistakes = [f"{key.refused_at or key.path}: {key.refused}"] if key.refused else []
     return notes, mistakes
 
@@ -204,6 +206,34 @@ def test_every_row_is_a_key_of_the_models_or_refused() -> None:
     rows = {key.path for key in KEYS if not key.refused}
 
     assert rows - set(known()) == set()
+
+
+def sources() -> str:
+    """All code but that which only brings the configuration into being."""
+    root = Path(__file__).parents[3]
+    makers = re.compile(r"model_\w+|noting|dialects|unavailable")
+    return "\n".join(
+        path.read_text(encoding="utf-8")
+        for room in ("core", "server")
+        for path in (root / room / "entrepot").rglob("*.py")
+        if not (path.parent.name == "configuration" and makers.fullmatch(path.stem))
+    )
+
+
+def test_every_key_without_a_note_is_read_somewhere() -> None:
+    read = set(re.findall(r"\.([a-z_0-9]+)\b", sources()))
+    not_yet = tuple(row.path.split(".")[0] for row in NOT_YET)
+    told = {key.path for key in KEYS if key.noted or key.refused}
+    plugged = ("auth.", "middleware.", *(f"storage.{driver}" for driver in models().drivers))
+
+    unread = [
+        key.path
+        for key in KEYS
+        if key.path.split(".")[-1].replace("from", "from_") not in read
+        and not key.path.startswith((*plugged, *not_yet))
+    ]
+
+    assert set(unread) - told == set()
 
 
 def test_rows_of_one_key_try_different_examples() -> None:

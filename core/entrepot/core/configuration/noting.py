@@ -46,9 +46,11 @@ def _lists_platforms_for_nothing(it: Configuration) -> bool:
 
 
 _TUNING = (
+    "connmaxidletime",
     "connmaxlifetime",
     "contexttimeoutenabled",
     "identitysuffix",
+    "maxidleconns",
     "maxredirects",
     "maxretries",
     "maxretrybackoff",
