@@ -60,11 +60,12 @@ def test_options_come_from_the_environment(tmp_path: Path) -> None:
 def test_options_and_passwords_in_urls_are_never_shown(tmp_path: Path) -> None:
     text = "{url: 'sftp://me:s3cr3t@host/srv', options: {auth: [me, s3cr3t], pin: s3cr3t}}"
 
-    section = shown(loaded(tmp_path, text), PluggedModels({"fsspec": FsspecOptions}))["storage"][
-        "fsspec"
-    ]
+    values = shown(loaded(tmp_path, text), PluggedModels({"fsspec": FsspecOptions}))
 
-    assert section == {"url": "sftp://******@host/srv", "options": "******"}
+    assert values["storage"]["fsspec"] == {
+        "url": "sftp://******@host/srv",
+        "options": {"auth": ["******", "******"], "pin": "******"},
+    }
 
 
 UNSUITABLE = [
