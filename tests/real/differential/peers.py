@@ -9,10 +9,14 @@ from typing import Any
 from tests.real.differential import scenarios_content, scenarios_protocol
 from tests.real.differential.playing import Scenario
 
-__all__ = ["SETUPS", "Setup"]
+__all__ = ["BUNDLE", "HTPASSWD", "SETUPS", "USERS", "Setup"]
 
 HTPASSWD = "user:$2y$04$LPGj.k5Z/gQSUfN/uGoGneZCwk6LgRGzZXIPneFLOoVPtdbFbW6lC\n"
 """The password is `secret`."""
+
+USERS = "the file of users"
+BUNDLE = "the file of certificates"
+"""What stands for files that are written for the servers."""
 
 _HEADERS = {"headers": {"X-Content-Type-Options": ["nosniff"], "X-Two": ["b", "a"]}}
 
@@ -73,6 +77,26 @@ SETUPS = {
     ),
     "login": Setup(
         (scenarios_protocol.login,),
-        sections={"auth": {"htpasswd": {"realm": "a realm", "path": "htpasswd"}}},
+        sections={"auth": {"htpasswd": {"realm": "a realm", "path": USERS}}},
+    ),
+    "token": Setup(
+        (scenarios_protocol.login,),
+        sections={
+            "auth": {
+                "token": {
+                    "realm": "https://auth.example.com/token",
+                    "service": "registry.example.com",
+                    "issuer": "an issuer",
+                    "rootcertbundle": BUNDLE,
+                }
+            }
+        },
+    ),
+    "readonly": Setup(
+        (scenarios_protocol.readonly,),
+        storage={
+            "delete": {"enabled": True},
+            "maintenance": {"readonly": {"enabled": True}, "uploadpurging": {"enabled": False}},
+        },
     ),
 }

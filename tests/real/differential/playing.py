@@ -18,6 +18,7 @@ Aspects: TypeAlias = Mapping[str, str]
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _STATE = re.compile(r"[?&]_state=[^&]*")
+_SCOPES = re.compile(r'(?<=scope=")[^"]*')
 _BOUNDARY = re.compile(r"boundary=(\w+)")
 _VOLATILE = {"date", "connection"}
 
@@ -129,7 +130,12 @@ def _with_boundary(answer: Answer, boundary: str) -> Answer:
 def steady(text: str, address: str) -> str:
     """Text without what is another one each time."""
     text = _UUID.sub("<uuid>", text.replace(address, "<address>"))
-    return _STATE.sub("", text)
+    return _SCOPES.sub(_in_order, _STATE.sub("", text))
+
+
+def _in_order(scopes: re.Match[str]) -> str:
+    """Distribution names them in any order."""
+    return " ".join(sorted(scopes[0].split()))
 
 
 def _content(answer: Answer, address: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from tests.real.differential.content import (
 from tests.real.differential.playing import Play
 from tests.real.registry import hexadecimal
 
-__all__ = ["addresses", "login", "routes", "uploads"]
+__all__ = ["addresses", "login", "readonly", "routes", "uploads"]
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 DIGEST = hexadecimal(BLOB)
@@ -180,6 +180,23 @@ def login(play: Play) -> None:
     play("catalogue-right", "GET", play.under("_catalog"), [right])
     play("nowhere", "GET", play.under("a/nothing"))
     play("alive", "GET", "/")
+
+
+def readonly(play: Play) -> None:
+    """What a registry says that takes nothing."""
+    typed = [("Content-Type", OCI)]
+    play("base", "GET", play.under(""))
+    play("catalogue", "GET", play.under("_catalog"))
+    play("manifest", "GET", play.under("r/manifests/1"))
+    play("manifest-put", "PUT", play.under("r/manifests/1"), typed, encoded(manifest()))
+    play("manifest-delete", "DELETE", play.under(f"r/manifests/{DIGEST}"))
+    play("blob", "GET", play.under(f"r/blobs/{DIGEST}"))
+    play("blob-delete", "DELETE", play.under(f"r/blobs/{DIGEST}"))
+    play("upload", "POST", play.under("r/blobs/uploads/"))
+    play("upload-status", "GET", play.under(f"r/blobs/uploads/{NOBODY}"))
+    play("upload-delete", "DELETE", play.under(f"r/blobs/uploads/{NOBODY}"))
+    play("upload-patch", "PATCH", play.under(f"r/blobs/uploads/{NOBODY}"), [], BLOB)
+    play("upload-put", "PUT", play.under(f"r/blobs/uploads/{NOBODY}?digest={DIGEST}"), [], BLOB)
 
 
 def _also(path: str) -> str:

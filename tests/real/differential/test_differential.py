@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+from tests.drivers.certificates import server_tls
 from tests.real.differential.comparing import Found, compare
 from tests.real.differential.differences import DIFFERENCES
-from tests.real.differential.peers import HTPASSWD, SETUPS, Setup
+from tests.real.differential.peers import BUNDLE, HTPASSWD, SETUPS, USERS, Setup
 from tests.real.differential.playing import Aspects, Play
 from tests.real.servers import Server, distribution_program, entrepot_command
 
@@ -26,8 +28,12 @@ def played(
     start_server: Start, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], Played]:
     """The answers of a side; all sides play at the same time."""
-    users = tmp_path_factory.mktemp("users") / "htpasswd"
-    users.write_text(HTPASSWD)
+    folder = tmp_path_factory.mktemp("files")
+    files = {USERS: folder / "htpasswd", BUNDLE: folder / "bundle.pem"}
+    files[USERS].write_text(HTPASSWD)
+    server_tls(folder)
+    pem = (folder / "both.pem").read_bytes()
+    files[BUNDLE].write_bytes(pem[: pem.index(b"-----BEGIN PRIVATE KEY")])
     commands = {
         side: entrepot_command() if side == "ours" else [distribution_program(side)]
         for side in SIDES
@@ -37,7 +43,7 @@ def played(
     def play(side: str) -> Played:
         found: Played = {}
         for name, setup in SETUPS.items():
-            config = sections(setup, roots[side] / name, users)
+            config = sections(setup, roots[side] / name, files)
             server = start_server(commands[side], config, roots[side] / name, setup.env)
             for scenario in setup.scenarios:
                 playing = Play(server.address, setup.prefix)
@@ -51,16 +57,16 @@ def played(
     return lambda side: answers[SIDES.index(side)]
 
 
-def sections(setup: Setup, root: Path, users: Path) -> dict[str, Any]:
+def sections(setup: Setup, root: Path, files: Mapping[str, Path]) -> dict[str, Any]:
     """A setup's sections, for `start_server` to add the rest."""
-    found: dict[str, Any] = {
-        **setup.sections,
+    text = json.dumps(setup.sections)
+    for name, path in files.items():
+        text = text.replace(name, str(path))
+    return {
+        **json.loads(text),
         "storage": {"filesystem": {"rootdirectory": str(root)}, **setup.storage},
         "http": dict(setup.http),
     }
-    if "auth" in found:
-        found["auth"] = {"htpasswd": {"realm": "a realm", "path": str(users)}}
-    return found
 
 
 def differences(theirs: Played, ours: Played) -> Iterator[Found]:
