@@ -58,7 +58,7 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Generator[Engine, None, 
     """podman with our image, built as its first lines say."""
     with engines.storage("podman") as podman:
         podman("import", base_archive(), BASE)
-        command = (
+        command: tuple[str | Path, ...] = (
             *(*podman.client, "build", "--isolation", "chroot", "--network", "host"),
             *("--format", "docker", "--build-arg", f"PYTHON={BASE}"),
             *trusting(tmp_path_factory.mktemp("pip")),
@@ -151,9 +151,11 @@ def test_proxy_hands_requests_to_both_replicas(
     env: dict[str, str],
 ) -> None:
     root, port = tmp_path / "root", free_port()
-    storage = {"storage": {"filesystem": {"rootdirectory": str(root)}}}
-    http = {"http": {"host": f"https://127.0.0.1:{port}"}}
-    replicas = [entrepot_server(storage | http), entrepot_server(storage | http)]
+    settings = {
+        "storage": {"filesystem": {"rootdirectory": str(root)}},
+        "http": {"host": f"https://127.0.0.1:{port}"},
+    }
+    replicas = [entrepot_server(settings), entrepot_server(settings)]
     config = (FILES / "nginx.conf").read_text()
     for number, replica in enumerate(replicas, 1):
         config = config.replace(f"registry-{number}:5000", replica.address)
