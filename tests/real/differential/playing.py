@@ -134,8 +134,9 @@ def steady(text: str, address: str) -> str:
 
 
 def _in_order(scopes: re.Match[str]) -> str:
-    """Distribution names them in any order."""
-    return " ".join(sorted(scopes[0].split()))
+    """Distribution names them, and what may be done, in any order."""
+    named = (scope.rpartition(":") for scope in scopes[0].split())
+    return " ".join(sorted(f"{of}:{','.join(sorted(to.split(',')))}" for of, _, to in named))
 
 
 def _content(answer: Answer, address: str) -> dict[str, str]:
