@@ -117,3 +117,9 @@ def test_unknown_key_of_a_known_driver_is_noted_with_what_was_meant() -> None:
 
     assert found.configuration.storage.parameters == {"container": "c"}
     assert found.notes[0].startswith("REGISTRY_STORAGE_AZURE_CONTANER: unrecognised")
+
+
+def test_value_that_is_not_utf_8(refused: Refuse) -> None:
+    assert refused(HEAD, {"REGISTRY_HTTP_HOST": "\udcff"}) == (
+        "http.host: text is wanted; these bytes are no UTF-8 [environment REGISTRY_HTTP_HOST]",
+    )

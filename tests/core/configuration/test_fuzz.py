@@ -90,6 +90,7 @@ def tried(content: bytes | str, environ: Mapping[str, str] | None = None) -> tup
     for one in said:
         assert one.isprintable(), one
         assert len(one) < LINE
+        assert "Input should" not in one, "pydantic's words are none for operators"
     return said
 
 

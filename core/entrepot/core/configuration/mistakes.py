@@ -95,6 +95,7 @@ _SENTENCES = {
     "string_too_short": _MISSING,
     "too_short": _MISSING,
     "string_type": _TEXT,
+    "string_unicode": "text is wanted; these bytes are no UTF-8",
     "bool_type": _BOOLEAN,
     "bool_parsing": _BOOLEAN,
     "int_type": _WHOLE,
@@ -115,4 +116,7 @@ _BOUNDS = {
     "greater_than": ("more than {} is wanted", "gt"),
     "less_than_equal": ("at most {} is wanted", "le"),
     "less_than": ("less than {} is wanted", "lt"),
+    "string_too_short": ("text of at least {} characters is wanted", "min_length"),
+    "string_too_long": ("text of at most {} characters is wanted", "max_length"),
+    "string_pattern_mismatch": ("text that matches {} is wanted", "pattern"),
 }
