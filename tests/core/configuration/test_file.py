@@ -170,7 +170,7 @@ def test_version_as_number_or_text(loaded: Load, version: str) -> None:
          "http.host: a URL is wanted; write it like https://registry.example.com"),
         ("http: {workers: 0}", "http.workers: at least 1 is wanted"),
         ("health: {file: [{file: ''}]}",
-         "health.file.0.file: text of at least 1 characters is wanted"),
+         "health.file.0.file: missing; give it a value"),
         ("http: {workers: many}", "http.workers: a whole number is wanted"),
         ("http: {idletimeout: 0}", "http.idletimeout: more than 0 is wanted; write it like 5m"),
         ("http: {draintimeout: soon}",

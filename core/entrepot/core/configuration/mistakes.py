@@ -116,7 +116,6 @@ _BOUNDS = {
     "greater_than": ("more than {} is wanted", "gt"),
     "less_than_equal": ("at most {} is wanted", "le"),
     "less_than": ("less than {} is wanted", "lt"),
-    "string_too_short": ("text of at least {} characters is wanted", "min_length"),
     "string_too_long": ("text of at most {} characters is wanted", "max_length"),
     "string_pattern_mismatch": ("text that matches {} is wanted", "pattern"),
 }
