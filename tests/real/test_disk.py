@@ -93,6 +93,6 @@ def test_root_that_is_gone_takes_no_push(server: Server) -> None:
     push(server, content)
     subprocess.run(["rm", "-rf", server.root], check=True)
 
-    assert httpx2.get(f"{server.url}/v2/a/blobs/{digest_of(content)}").status_code == 404
+    assert httpx2.get(f"{server.url}/v2/a/blobs/{digest_of(content)}").status_code == 503
     assert push(server, content).status_code == 503
     assert "the root folder is gone" in server.log.read_text()

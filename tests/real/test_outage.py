@@ -65,6 +65,16 @@ def recovered(ask: Callable[[], httpx2.Response], status: int) -> httpx2.Respons
     return answer
 
 
+def refusal(outage: Outage, before: int) -> list[str]:
+    """What was logged up to the refusal; the log is written behind the answer."""
+    deadline, lines = time.monotonic() + RECOVERY, outage.lines(before)
+    while not any("response completed with error" in line for line in lines):
+        assert time.monotonic() < deadline, lines
+        time.sleep(0.05)
+        lines = outage.lines(before)
+    return lines
+
+
 def test_pull_is_told_to_come_again(
     outage: Outage, mode: Mode, backend: Backend, repository: str
 ) -> None:
@@ -73,14 +83,14 @@ def test_pull_is_told_to_come_again(
 
     outage.way.become(mode)
     refused = outage.registry.manifest(repository, "1")
-    lines = outage.lines(before)
+    lines = refusal(outage, before)
     outage.way.become("open")
     after = recovered(lambda: outage.registry.manifest(repository, "1"), 200)
 
     assert refused.status_code == 503, refused.text
     assert int(refused.headers["Retry-After"]) >= 1
     assert refused.json()["errors"][0]["code"] == "UNAVAILABLE"
-    told = [line for line in lines if f"{backend.driver}:" in line]
+    told = [line for line in lines if f'msg="storage: {backend.driver}:' in line]
     assert len(told) == 1, lines
     assert re.search(rf"{repository}/_manifests/tags/1/current/link: \w", told[0]), told
     assert not [line for line in lines if "Traceback" in line], lines
