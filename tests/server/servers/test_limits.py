@@ -32,7 +32,8 @@ def test_too_much_is_refused_and_others_are_served(kind: str, what: str) -> None
             return refused, served, len(server.echo.scopes)
 
     refused, served, count = asyncio.run(scenario())
-    assert refused.split(b" ")[1:2] in ([b"414"], [b"431"], [])  # or cut off while it sends
+    # 400 where a parser meets its own limit first; nothing where it is cut off while it sends
+    assert refused.split(b" ")[1:2] in ([b"400"], [b"414"], [b"431"], [])
     assert served.startswith(b"HTTP/1.1 200 ")
     assert count == 1
 
