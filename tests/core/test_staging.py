@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-
 import pytest
 
-from entrepot.core import (
-    Entry,
-    OffsetError,
-    Prefix,
-    StagedUpload,
-    UnavailableError,
-    WrappingDriver,
-)
+from entrepot.core import OffsetError, StagedUpload, UnavailableError
 from entrepot.core.testing import Fault, FaultyDriver
 from entrepot.core.testing.material import chunks_of, get, keys, pieces, put
 from entrepot.drivers.inmemory import InMemoryDriver
@@ -118,24 +109,3 @@ async def test_abort_keeps_what_begins_alike(driver: FaultyDriver, upload: Stage
     await upload.abort()
 
     assert await keys(driver) == ["u/database"]
-
-
-class Behind(WrappingDriver):
-    """Its listings show nothing."""
-
-    async def scan(
-        self, prefix: str, *, after: str = "", delimiter: str = ""
-    ) -> AsyncGenerator[Entry | Prefix, None]:
-        for item in list[Entry]():
-            yield item
-
-
-async def test_upload_does_not_depend_on_what_a_listing_shows(driver: FaultyDriver) -> None:
-    upload = StagedUpload(Behind(driver), "u")
-    await upload.append(pieces(b"some"), 0)
-    await upload.append(pieces(b"more"), 4)
-
-    assert await upload.size() == 8
-    await upload.commit("b", 8)
-
-    assert await get(driver, "b") == b"somemore"

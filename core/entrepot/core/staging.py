@@ -12,8 +12,7 @@ from entrepot.core.errors import ExistsError, NotFoundError, OffsetError
 class StagedUpload(Upload):
     """Keeps each append under `<token>/data/<offset>`; exclusive creation orders the appends.
 
-    `size` and `append` list the upload's own parts, and ask for the next one, because a listing
-    may be behind. `commit` reads and writes everything
+    `size` and `append` list the upload's own parts. `commit` reads and writes everything
     once. An append that fails leaves the size as it was.
     """
 
@@ -31,7 +30,7 @@ class StagedUpload(Upload):
         first = await _first(chunks)
         if not first:  # an empty part would occupy the offset of the next append
             return size
-        key = self._key(offset)
+        key = f"{self._prefix}{offset:020d}"
         try:
             part = await self._driver.write(key, _again(first, chunks), create=True)
         except ExistsError as error:
@@ -61,18 +60,6 @@ class StagedUpload(Upload):
             if int(part.key.removeprefix(self._prefix)) == end:  # else: left by a removal
                 yield part
                 end += part.size
-        while (further := await self._part(end)) is not None:  # a listing may be behind
-            yield further
-            end += further.size
-
-    async def _part(self, offset: int) -> Entry | None:
-        try:
-            return await self._driver.stat(self._key(offset))
-        except NotFoundError:
-            return None
-
-    def _key(self, offset: int) -> str:
-        return f"{self._prefix}{offset:020d}"
 
     async def _joined(self, parts: list[Entry]) -> AsyncGenerator[bytes, None]:
         for part in parts:
