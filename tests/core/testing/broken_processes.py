@@ -161,7 +161,7 @@ class WriteHidesItsTemporaryObject(_FolderDriver):
     hidden: ClassVar[set[str]] = set()
 
     async def write(self, key: str, chunks: AsyncIterator[bytes], *, create: bool = False) -> Entry:
-        temporary = f"{key}.tmp"
+        temporary = f"{key}.{os.getpid()}.tmp"  # two processes are not to meet at it
         self.hidden.add(temporary)
         self.store[temporary] = Stored(b"", time.time())
         try:
