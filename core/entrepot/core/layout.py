@@ -6,6 +6,7 @@ begin with `_` inside a repository and that Distribution does not descend into.
 
 from __future__ import annotations
 
+from entrepot.core.errors import DigestInvalidError
 from entrepot.core.names import Digest, RepositoryName, Tag, UploadId
 
 ROOT = "docker/registry/v2"
@@ -20,13 +21,27 @@ def blob(digest: Digest) -> str:
     return f"{BLOBS}{digest.algorithm}/{digest.hex[:2]}/{digest.hex}/data"
 
 
+def digest_of_blob(key: str) -> Digest | None:
+    """Whose bytes a key holds; None if it is no blob's."""
+    parts = key.removeprefix(BLOBS).split("/")
+    try:
+        digest = Digest.parse(f"{parts[0]}:{parts[-2]}")
+    except (DigestInvalidError, IndexError):
+        return None
+    return digest if blob(digest) == key else None
+
+
 def repository(name: RepositoryName) -> str:
     return f"{REPOSITORIES}{name.text}/"
 
 
+def layers(name: RepositoryName) -> str:
+    return f"{repository(name)}_layers/"
+
+
 def layer_link(name: RepositoryName, digest: Digest) -> str:
     """Says that the repository has this blob."""
-    return f"{repository(name)}_layers/{digest.algorithm}/{digest.hex}/link"
+    return f"{layers(name)}{digest.algorithm}/{digest.hex}/link"
 
 
 def revisions(name: RepositoryName) -> str:

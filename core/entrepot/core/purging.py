@@ -12,12 +12,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from entrepot.core import layout
+from entrepot.core import inventory, layout
 from entrepot.core.concurrency import WIDTH, each
 from entrepot.core.driver import Driver, Entry, Prefix
 from entrepot.core.errors import (
     BlobUploadUnknownError,
-    NameInvalidError,
     NotFoundError,
     StorageError,
 )
@@ -64,8 +63,8 @@ async def open_uploads(driver: Driver) -> AsyncGenerator[OpenUpload, None]:
 
     Folders that are no uploads are passed over: whatever lies there is not ours.
     """
-    async with aclosing(_folders(driver, "")) as repositories:
-        async for name in repositories:
+    async with aclosing(inventory.repositories(driver, _UPLOADS)) as names:
+        async for name in names:
             async with aclosing(_of(driver, name)) as uploads:
                 async for upload in uploads:
                     yield upload
@@ -119,24 +118,6 @@ async def purge(
 
 async def _cancel(registry: Registry, upload: OpenUpload) -> None:
     await registry.repository(upload.repository).uploads.session(upload.id).cancel()
-
-
-async def _folders(driver: Driver, path: str) -> AsyncGenerator[RepositoryName, None]:
-    """Names below a path that have a folder for uploads."""
-    async with aclosing(driver.scan(layout.REPOSITORIES + path, delimiter="/")) as items:
-        async for item in items:
-            if not isinstance(item, Prefix):
-                continue
-            folder = item.key[len(layout.REPOSITORIES) + len(path) : -1]
-            if folder == _UPLOADS and path:
-                try:
-                    yield RepositoryName.parse(path[:-1])
-                except NameInvalidError:
-                    continue
-            elif not folder.startswith("_"):
-                async with aclosing(_folders(driver, f"{path}{folder}/")) as names:
-                    async for name in names:
-                        yield name
 
 
 async def _of(driver: Driver, name: RepositoryName) -> AsyncGenerator[OpenUpload, None]:
