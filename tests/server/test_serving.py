@@ -258,5 +258,7 @@ def _wait_until_refused(host: str, port: int) -> None:
     while True:
         try:
             socket.create_connection((host, port), timeout=1).close()
+        except ConnectionResetError:  # it stood in the queue when the listener was closed
+            continue
         except ConnectionRefusedError:
             return
