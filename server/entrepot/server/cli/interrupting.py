@@ -39,11 +39,24 @@ def run(
         leave(1)
     except (KeyboardInterrupt, asyncio.CancelledError) as interruption:
         interrupted()
-        code = 130 if isinstance(interruption, KeyboardInterrupt) else 143
-        raise typer.Exit(code) from None
+        raise typer.Exit(_code(interruption)) from None
     finally:
         if not asyncio.all_tasks(runner.get_loop()):
             runner.close()
+
+
+def resumable(work: Coroutine[Any, Any, ResultT], continued: str) -> ResultT:
+    """The result of long work on a store; a signal cancels it, so that it cleans up.
+
+    Then the command says how it is `continued`, like "run it again to go on where it stopped",
+    and ends as the shell expects: with 130 after Ctrl-C, 143 after SIGTERM.
+    """
+    try:
+        with asyncio.Runner() as runner:
+            return runner.run(_until_told(work))
+    except (KeyboardInterrupt, asyncio.CancelledError) as interruption:
+        tell("interrupted", [continued])
+        raise typer.Exit(_code(interruption)) from None
 
 
 def leave(code: int) -> NoReturn:
@@ -51,6 +64,11 @@ def leave(code: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _code(interruption: BaseException) -> int:
+    signalled = signal.SIGINT if isinstance(interruption, KeyboardInterrupt) else signal.SIGTERM
+    return 128 + signalled
 
 
 async def _until_told(work: Coroutine[Any, Any, ResultT]) -> ResultT:

@@ -15,6 +15,7 @@ from entrepot.core.configuration import Duration
 from entrepot.core.errors import ConfigurationError
 from entrepot.core.purging import OpenUpload, Purged, open_uploads, purge
 from entrepot.core.registry import Rules, open_registry
+from entrepot.server.cli.figures import duration
 from entrepot.server.cli.opening import Store, StoreOfConfiguration, store_of
 from entrepot.server.cli.reporting import reported
 from entrepot.server.cli.tables import show, table
@@ -73,7 +74,7 @@ class _Output:
     def add(self, upload: OpenUpload) -> None:
         age = max(0, round(upload.age(self._now)))
         if not self._as_json:
-            row = (escape(upload.repository.text), upload.id.text, _shown(age), str(upload.size))
+            row = (escape(upload.repository.text), upload.id.text, duration(age), str(upload.size))
             self._table.add_row(*row)
             return
         fields = {
@@ -108,11 +109,3 @@ def _seconds(age: str) -> float:
         return Duration.parse(age).seconds
     except ValueError as error:
         raise ConfigurationError(f"--age: {error}") from None
-
-
-def _shown(seconds: int) -> str:
-    """A time as people say it: the largest unit of which there are two."""
-    for unit, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * unit:
-            return f"{seconds // unit} {name}"
-    return f"{seconds} s"
