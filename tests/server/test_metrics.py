@@ -150,7 +150,7 @@ def test_storage_by_action(site: Watched) -> None:
     assert count("Writer") == 1  # the blob
     assert count("PutContent") == 1  # its link
     assert count("Reader") == 1  # the blob
-    assert count("GetContent") == 2  # its link, the tag's
+    assert count("GetContent") == 3  # its link, the tag's, the switch to read-only
     assert count("Stat") >= 1
     assert site.value("registry_storage_written_bytes_total", driver="inmemory") > 3 * MIB
     assert site.value("registry_storage_read_bytes_total", driver="inmemory") > 3 * MIB

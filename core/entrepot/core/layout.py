@@ -14,6 +14,8 @@ BLOBS = f"{ROOT}/blobs/"
 REPOSITORIES = f"{ROOT}/repositories/"
 OURS = "entrepot/"
 """What is ours alone and belongs to no repository."""
+READ_ONLY = f"{OURS}readonly"
+"""Says, by being there, that no replica takes or removes anything."""
 
 
 def blob(digest: Digest) -> str:

@@ -20,6 +20,8 @@ from entrepot.core.layers import layers, wrapped
 from entrepot.core.plugins import Plugins, disabled_by, load_plugins
 from entrepot.core.registry import Rules, open_registry
 from entrepot.server.application import Api
+from entrepot.core.read_only import Switch
+from entrepot.core.redirects import Redirected
 from entrepot.server.authentication.gate import Gate
 from entrepot.server.authentication.opening import authenticator_of
 from entrepot.server.authorization.checking import check
@@ -84,6 +86,7 @@ def create_app(
             )
             await enter(telemetry.at_work(api))
             await enter(checking(configuration, api.registry.driver, api.health))
+            api.switch = Switch(api.registry.driver)
             api.health.opened()
             api.listeners = await enter(open_listeners(configuration, told, api.notifications))
             await enter(purging(configuration, api.registry))

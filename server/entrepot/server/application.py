@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from entrepot.core.access import ANONYMOUS
+from entrepot.core.read_only import Switch
 from entrepot.core.registry import Registry
 from entrepot.server import errors, routes
 from entrepot.server.account import account
@@ -33,6 +34,7 @@ class Api:
 
     Without a `gate`, everybody may do everything. `rights` are those of an access policy, by
     which the catalogue is shown. `paths` are answered beside the API's, without asking who it is.
+    `switch` is the store's, which makes all its replicas read-only; `is_read_only` is this one's.
     """
 
     urls: Urls
@@ -46,6 +48,7 @@ class Api:
     rights: PolicyRights | None = None
     paths: Mapping[str, Handler] = field(default_factory=dict[str, Handler])
     is_read_only: bool = False
+    switch: Switch | None = None
 
     def __post_init__(self) -> None:
         self._headers = [_VERSION] + [
@@ -126,6 +129,10 @@ class Api:
             raise errors.ReadOnlyError(method)
         return endpoint
 
+        if self.switch is not None and route.writes(method):
+            found = await self.switch.find()
+            if found is not None:
+                raise errors.ReadOnlyError(method, found)
     def kind(self, scope: Scope) -> str:
         """The kind of a request's route, as metrics call it; empty if there is no route."""
         path = self._path(scope)

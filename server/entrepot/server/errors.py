@@ -13,6 +13,7 @@ from starlette.responses import Response
 from entrepot.core import access
 from entrepot.core import errors as core
 from entrepot.core.errors import ProtocolError, RegistryError, StorageError
+from entrepot.core.read_only import ReadOnly
 from entrepot.server.account import Account
 
 _LOG = logging.getLogger("entrepot.server")
@@ -37,11 +38,12 @@ class MethodError(ProtocolError):
 
 
 class ReadOnlyError(MethodError):
-    """The registry takes nothing now. Source: `storage.maintenance.readonly`."""
+    """The registry takes nothing now. Source: `storage.maintenance.readonly`, or the store."""
 
-    def __init__(self, method: str) -> None:
+    def __init__(self, method: str, found: ReadOnly | None = None) -> None:
         super().__init__(method, ("GET", "HEAD"))
-        self.message = "the registry is read-only now: storage.maintenance.readonly is on"
+        why = "storage.maintenance.readonly is on" if found is None else found.reason
+        self.message = f"the registry is read-only now: {why or 'the operator switched it so'}"
 
 
 class UnhealthyError(ProtocolError):

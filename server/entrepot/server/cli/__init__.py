@@ -14,6 +14,7 @@ from entrepot.server.cli import (
     drivers,
     notifications,
     plugins,
+    read_only,
     serve,
     uploads,
 )
@@ -32,6 +33,7 @@ app.add_typer(auth.app, name="auth")
 app.add_typer(drivers.app, name="drivers")
 app.add_typer(notifications.app, name="notifications")
 app.add_typer(plugins.app, name="plugins")
+app.add_typer(read_only.app, name="readonly")
 app.add_typer(uploads.app, name="uploads")
 
 
