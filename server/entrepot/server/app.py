@@ -21,7 +21,6 @@ from entrepot.core.plugins import Plugins, disabled_by, load_plugins
 from entrepot.core.registry import Rules, open_registry
 from entrepot.server.application import Api
 from entrepot.core.read_only import Switch
-from entrepot.core.redirects import Redirected
 from entrepot.server.authentication.gate import Gate
 from entrepot.server.authentication.opening import authenticator_of
 from entrepot.server.authorization.checking import check

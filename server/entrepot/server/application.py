@@ -102,7 +102,7 @@ class Api:
         if self.gate is not None:
             identity = await self.gate.admit(scope, found, method, self.registry)
             _LOG.debug("authorized request")
-        endpoint = self._endpoint(found.route, method)
+        endpoint = await self._endpoint(found.route, method)
         return await endpoint(
             Call(
                 scope,
@@ -120,8 +120,10 @@ class Api:
             )
         )
 
-    def _endpoint(self, route: routes.Route, method: str) -> routes.Endpoint:
-        """Raises MethodError; ReadOnlyError: if it writes and may not."""
+    async def _endpoint(self, route: routes.Route, method: str) -> routes.Endpoint:
+        """Raises MethodError; ReadOnlyError: if it writes and may not; StorageError: if it
+        writes and nobody knows whether it may.
+        """
         endpoint = route.endpoints.get(method)
         if endpoint is None:
             raise errors.MethodError(method, route.allowed)
