@@ -129,12 +129,12 @@ class Api:
             raise errors.MethodError(method, route.allowed)
         if self.is_read_only and route.writes(method):
             raise errors.ReadOnlyError(method)
-        return endpoint
-
         if self.switch is not None and route.writes(method):
             found = await self.switch.find()
             if found is not None:
                 raise errors.ReadOnlyError(method, found)
+        return endpoint
+
     def kind(self, scope: Scope) -> str:
         """The kind of a request's route, as metrics call it; empty if there is no route."""
         path = self._path(scope)
