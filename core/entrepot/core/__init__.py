@@ -26,6 +26,7 @@ from entrepot.core.hookspecs import (
     RegisterStorageMiddleware,
     hookimpl,
 )
+from entrepot.core.redirects import link_client
 from entrepot.core.staging import StagedUpload
 from entrepot.core.wrapping import MiddlewareOptions, OpenMiddleware, WrappingDriver
 
@@ -67,4 +68,5 @@ __all__ = [
     "Upload",
     "WrappingDriver",
     "hookimpl",
+    "link_client",
 ]

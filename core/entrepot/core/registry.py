@@ -21,7 +21,7 @@ from entrepot.core.guard import GuardedDriver
 from entrepot.core.manifest import Manifest
 from entrepot.core.manifests import Manifests
 from entrepot.core.names import RepositoryName
-from entrepot.core.redirects import Redirects
+from entrepot.core.redirects import ALL_CLIENTS, Redirected, Redirects
 from entrepot.core.referrers import Referrers
 from entrepot.core.tags import Tags
 from entrepot.core.threads import Threads
@@ -35,7 +35,7 @@ class Rules:
     """What the configuration says of content. Sizes are bytes; `tag_lookups` are at a time."""
 
     delete: bool = False
-    redirect: bool = True
+    redirected: Redirected | None = ALL_CLIENTS  # None: nobody is
     verify_references: bool = True
     tag_lookups: int = WIDTH
     urls_allow: tuple[re.Pattern[str], ...] = ()
@@ -64,7 +64,7 @@ class Registry:
         rules = self.rules
         object.__setattr__(self, "manifests", ContentCache(rules.manifest_cache, 4 * MIB))
         object.__setattr__(self, "blobs", ContentCache(rules.blob_cache, rules.largest_cached_blob))
-        object.__setattr__(self, "redirects", Redirects(self.driver, enabled=rules.redirect))
+        object.__setattr__(self, "redirects", Redirects(self.driver, rules.redirected))
 
     def repository(self, name: RepositoryName) -> Repository:
         """Makes no request; the repository may not exist yet."""

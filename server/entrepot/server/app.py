@@ -13,11 +13,15 @@ from entrepot.core.admitting import chosen_admissions, open_admissions
 from entrepot.core.concurrency import WIDTH
 from entrepot.core.configuration import Configuration, driver_options, load
 from entrepot.core.configuration.model_content import Indexes
+from entrepot.core.configuration.model_storage import Redirect
 from entrepot.core.content import Platforms
 from entrepot.core.driver import Driver
 from entrepot.core.errors import StorageError
 from entrepot.core.layers import layers, wrapped
+from entrepot.core.networks import networks_of
 from entrepot.core.plugins import Plugins, disabled_by, load_plugins
+from entrepot.core.read_only import Switch
+from entrepot.core.redirects import Redirected
 from entrepot.core.registry import Rules, open_registry
 from entrepot.server.application import Api
 from entrepot.core.read_only import Switch
@@ -122,6 +126,7 @@ def _limits(configuration: Configuration) -> Limits:
     return Limits(
         idle=configuration.http.idletimeout.seconds,
         catalogue_entries=configuration.catalog.maxentries,
+        proxies=networks_of(configuration.http.trustedproxies),
         tags=configuration.tags.maxtags,
     )
 
@@ -131,7 +136,7 @@ def _rules(configuration: Configuration) -> Rules:
     urls = validation.manifests.urls
     return Rules(
         delete=configuration.storage.delete.enabled,
-        redirect=not configuration.storage.redirect.disable,
+        redirected=_redirected(configuration.storage.redirect),
         verify_references=not validation.disabled,
         tag_lookups=configuration.storage.tag.concurrencylimit or WIDTH,
         urls_allow=tuple(re.compile(pattern) for pattern in urls.allow),
@@ -139,6 +144,12 @@ def _rules(configuration: Configuration) -> Rules:
         classes=configuration.policy.repository.classes,
         platforms=_platforms(validation.manifests.indexes),
     )
+
+def _redirected(redirect: Redirect) -> Redirected | None:
+    if redirect.disable:
+        return None
+    return Redirected(networks_of(redirect.networks), networks_of(redirect.exceptnetworks))
+
 
 
 def _platforms(indexes: Indexes) -> Platforms:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import parse_qsl
@@ -12,8 +12,10 @@ from starlette.types import Receive, Scope
 
 from entrepot.core.access import ANONYMOUS, Identity
 from entrepot.core.names import RepositoryName
+from entrepot.core.networks import Address, Network, address_of
 from entrepot.core.registry import Registry, Repository
 from entrepot.server.account import Account, account
+from entrepot.server.authorization.addresses import client_address
 from entrepot.server.authorization.rights import PolicyRights
 from entrepot.server.errors import QueryInvalidError
 from entrepot.server.listeners import Listeners
@@ -22,12 +24,15 @@ from entrepot.server.urls import Urls
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the configuration allows a request. `idle` is seconds, the others are counts."""
+    """What the configuration allows a request. `idle` is seconds, others are counts; `proxies`
+    are believed where clients are.
+    """
 
     idle: float = 300.0
     catalogue_entries: int = 1000
     tags: int = 1000
     tag_parameters: int = 32
+    proxies: Sequence[Network] = ()
 
 
 def parsed_query(raw: bytes) -> list[tuple[str, str]]:
@@ -79,6 +84,11 @@ class Call:
     @property
     def account(self) -> Account:
         return account(self.scope)
+
+    @property
+    def client(self) -> Address | None:
+        """Where the client is, as far as those who say so are trusted; None: nobody knows."""
+        return address_of(client_address(self.scope, self.limits.proxies))
 
     @cached_property
     def headers(self) -> Headers:

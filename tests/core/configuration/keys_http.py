@@ -66,6 +66,7 @@ HTTP = (
     Key("http.draintimeout", "2 3", "1m0s"),
     Key("http.idletimeout", "ours", "1m0s"),
     Key("http.workers", "ours", "2"),
+    Key("http.trustedproxies", "ours", "[10.0.0.0/8]"),
     Key("http.tls.certificate", "2 3", "/c.pem", beside={"http.tls.key": "/k.pem"}),
     Key("http.tls.key", "2 3", "/k.pem", beside={"http.tls.certificate": "/c.pem"}),
     Key("http.tls.clientcas", "2 3", "[/a.pem, /b.pem]", beside=_TLS),

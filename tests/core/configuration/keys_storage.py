@@ -95,6 +95,8 @@ STORAGE = (
         noted="deprecated; write `storage.cache.blobdescriptor`",
     ),
     Key("storage.redirect.disable", "2 3", "true"),
+    Key("storage.redirect.networks", "ours", "[192.0.2.0/24]"),
+    Key("storage.redirect.exceptnetworks", "ours", "[10.0.0.0/8, '::1']"),
     Key("storage.delete.enabled", "2 3", "true"),
     Key("storage.tag.concurrencylimit", "3", "5"),
 )

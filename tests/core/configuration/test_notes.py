@@ -54,6 +54,19 @@ def whole(text: str) -> str:
             ],
         ),
         (
+            "storage: {inmemory: , redirect: {disable: true, networks: [10.0.0.0/8]}}",
+            [
+                (
+                    "storage.redirect: `disable` is true, so that nobody is redirected; its "
+                    "networks have no effect"
+                )
+            ],
+        ),
+        (
+            "storage: {inmemory: , redirect: {networks: [10.0.0.0/8], exceptnetworks: ['::1']}}",
+            [],
+        ),
+        (
             "http: {relativeurls: true, host: 'https://a.example.com'}",
             ["http.relativeurls: no effect beside `http.host`, which all URLs begin with"],
         ),

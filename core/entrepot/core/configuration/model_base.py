@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -16,6 +17,7 @@ from pydantic import (
 )
 
 from entrepot.core.configuration.tree import Scalar, Table, is_mapping, is_null, plain, planted
+from entrepot.core.networks import network_of
 
 
 class Section(BaseModel):
@@ -68,6 +70,15 @@ class NoEffect:
 
 
 SecretText: TypeAlias = Annotated[str, Secret()]
+
+
+def _is_network(text: str) -> str:
+    network_of(text)
+    return text
+
+
+NetworkText: TypeAlias = Annotated[str, AfterValidator(_is_network)]
+"""An address or a network, like 10.0.0.0/8."""
 
 
 def lower(given: object) -> object:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from entrepot.core.configuration.addresses import Address
 from entrepot.core.configuration.durations import Duration
-from entrepot.core.configuration.model_base import Headers, SecretText, Section
+from entrepot.core.configuration.model_base import Headers, NetworkText, SecretText, Section
 
 ClientAuth: TypeAlias = Literal[
     "request-client-cert",
@@ -139,6 +139,8 @@ class Http(Section):
     """How long a client may send nothing in the middle of a body."""
     workers: int = Field(default=1, ge=1)
     """Processes that serve."""
+    trustedproxies: tuple[NetworkText, ...] = ()
+    """Networks of proxies whose `X-Forwarded-For` says where clients are."""
     tls: Tls = Tls()
     """Encryption."""
     headers: Headers = Field(default_factory=dict[str, tuple[str, ...]])

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from pydantic import ConfigDict, Field, field_validator
 
 from entrepot.core.configuration.durations import Duration
-from entrepot.core.configuration.model_base import Parameters, Section
+from entrepot.core.configuration.model_base import NetworkText, Parameters, Section
 from entrepot.core.configuration.tree import Table, plain
 
 
@@ -63,6 +63,10 @@ class Redirect(Section):
 
     disable: bool = False
     """Stream everything through the registry."""
+    networks: tuple[NetworkText, ...] = ()
+    """Networks of the clients that are sent there; all are if none is given."""
+    exceptnetworks: tuple[NetworkText, ...] = ()
+    """Networks of clients for which everything is streamed."""
 
 
 class Delete(Section):

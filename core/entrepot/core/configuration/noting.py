@@ -128,6 +128,14 @@ ROWS = (
         "no effect without `storage.cache.blobdescriptor`",
     ),
     Row(
+        "storage.redirect",
+        lambda it: (
+            it.storage.redirect.disable
+            and bool(it.storage.redirect.networks or it.storage.redirect.exceptnetworks)
+        ),
+        "`disable` is true, so that nobody is redirected; its networks have no effect",
+    ),
+    Row(
         "proxy",
         lambda it: bool(it.proxy.model_fields_set) and not it.proxy.remoteurl,
         "no effect without `proxy.remoteurl`; nothing is cached from another registry",

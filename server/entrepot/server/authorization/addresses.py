@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
 
 from starlette.types import Scope
 
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+from entrepot.core.networks import Network, address_of, is_in
 
 _MOST_HOPS = 20
-
-
-def networks(texts: Iterable[str]) -> tuple[Network, ...]:
-    """Addresses and networks like 10.0.0.0/8. Raises ValueError."""
-    return tuple(ipaddress.ip_network(text) for text in texts)
 
 
 def client_address(scope: Scope, proxies: Sequence[Network]) -> str:
@@ -31,7 +24,7 @@ def client_address(scope: Scope, proxies: Sequence[Network]) -> str:
     for hop in _hops(scope):
         if address and not _is_trusted(address, proxies):
             break
-        if not _is_address(hop):
+        if address_of(hop) is None:
             break
         address = hop
     return address
@@ -44,19 +37,6 @@ def _hops(scope: Scope) -> list[str]:
     return [hop.strip() for hop in reversed(listed)]
 
 
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _is_trusted(address: str, proxies: Sequence[Network]) -> bool:
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
-        found = found.ipv4_mapped
-    return any(found in network for network in proxies)
+    found = address_of(address)
+    return found is not None and is_in(found, proxies)

@@ -19,11 +19,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope
 
 from entrepot.core.access import ANONYMOUS, Identity, Rights
+from entrepot.core.networks import Network
 from entrepot.server.account import account
 from entrepot.server.authentication.claims import InvalidTokenError
 from entrepot.server.authentication.headers import LONGEST, Credentials, basic_credentials
 from entrepot.server.authorization import scopes
-from entrepot.server.authorization.addresses import Network, client_address
+from entrepot.server.authorization.addresses import client_address
 from entrepot.server.authorization.failures import Failures
 from entrepot.server.authorization.passwords import Passwords
 from entrepot.server.authorization.tokens import Tokens

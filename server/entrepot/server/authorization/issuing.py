@@ -17,12 +17,12 @@ from entrepot.core.access import (
     Rights,
     UnauthorizedError,
 )
+from entrepot.core.networks import networks_of
 from entrepot.server.authentication import challenges
 from entrepot.server.authentication.challenges import Refusal
 from entrepot.server.authentication.claims import Grant, InvalidTokenError
 from entrepot.server.authentication.headers import bearer_token
 from entrepot.server.authentication.verified import Verified
-from entrepot.server.authorization.addresses import networks
 from entrepot.server.authorization.endpoint import PATH, TokenEndpoint
 from entrepot.server.authorization.failures import Failures
 from entrepot.server.authorization.keys import SigningKeys, generated_keys, read_keys
@@ -125,7 +125,7 @@ async def open_issuing(
             int(options.lifetime.seconds),
             int(options.refreshlifetime.seconds) if keys.are_shared else 0,
         )
-        proxies = networks(options.trustedproxies)
+        proxies = networks_of(options.trustedproxies)
         endpoint = TokenEndpoint(tokens, rights, passwords, Failures(), proxies)
         yield Issuing(tokens, rights, endpoint, options.realm)
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, field_validator
 
 from entrepot.core.access import AuthenticatorOptions
 from entrepot.core.configuration import Duration
-from entrepot.server.authorization.addresses import networks
+from entrepot.core.configuration.model_base import NetworkText
 
 _MINUTE = Duration.parse("1m")
 _DAY = Duration.parse("24h")
@@ -64,21 +64,11 @@ class IssuingOptions(AuthenticatorOptions):
         "`http.host` tell it.",
     )
 
-    trustedproxies: tuple[str, ...] = Field(
+    trustedproxies: tuple[NetworkText, ...] = Field(
         default=(),
         description="Addresses and networks of proxies whose `X-Forwarded-For` says where failed "
         "logins come from, like 10.0.0.0/8.",
     )
-
-    @field_validator("trustedproxies")
-    @classmethod
-    def _are_networks(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
-        for text in texts:
-            try:
-                networks([text])
-            except ValueError:
-                raise ValueError(f"{text[:50]!r} is no network; write it like 10.0.0.0/8") from None
-        return texts
 
     @field_validator("lifetime")
     @classmethod

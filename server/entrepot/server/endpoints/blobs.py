@@ -37,7 +37,7 @@ async def get(call: Call) -> Response:
     if (answer := _by_condition(call, digest, headers)) is not None:
         return answer
     if blob.content is None:
-        url = await call.registry.redirects.find(blob.stored)
+        url = await call.registry.redirects.find(blob.stored, call.client)
         if url is not None:
             await happening.blob_pulled(call, blob)
             return _redirect(url, digest)
