@@ -24,7 +24,6 @@ from entrepot.core.read_only import Switch
 from entrepot.core.redirects import Redirected
 from entrepot.core.registry import Rules, open_registry
 from entrepot.server.application import Api
-from entrepot.core.read_only import Switch
 from entrepot.server.authentication.gate import Gate
 from entrepot.server.authentication.opening import authenticator_of
 from entrepot.server.authorization.checking import check
@@ -87,9 +86,9 @@ def create_app(
             api.registry = await enter(
                 open_registry(driver, rules, storage.driver, telemetry.observer, admissions, known)
             )
+            api.switch = Switch(api.registry.driver)
             await enter(telemetry.at_work(api))
             await enter(checking(configuration, api.registry.driver, api.health))
-            api.switch = Switch(api.registry.driver)
             api.health.opened()
             api.listeners = await enter(open_listeners(configuration, told, api.notifications))
             await enter(purging(configuration, api.registry))
@@ -126,8 +125,8 @@ def _limits(configuration: Configuration) -> Limits:
     return Limits(
         idle=configuration.http.idletimeout.seconds,
         catalogue_entries=configuration.catalog.maxentries,
-        proxies=networks_of(configuration.http.trustedproxies),
         tags=configuration.tags.maxtags,
+        proxies=networks_of(configuration.http.trustedproxies),
     )
 
 
@@ -145,11 +144,11 @@ def _rules(configuration: Configuration) -> Rules:
         platforms=_platforms(validation.manifests.indexes),
     )
 
+
 def _redirected(redirect: Redirect) -> Redirected | None:
     if redirect.disable:
         return None
     return Redirected(networks_of(redirect.networks), networks_of(redirect.exceptnetworks))
-
 
 
 def _platforms(indexes: Indexes) -> Platforms:
