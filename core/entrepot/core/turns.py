@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from dataclasses import dataclass
 
 from entrepot.core import layout
-from entrepot.core.driver import Driver
-from entrepot.core.errors import ExistsError
-from entrepot.core.streams import once
+from entrepot.core.driver import Driver, Entry
+from entrepot.core.errors import ExistsError, NotFoundError
+from entrepot.core.streams import beginning, once
+
+_TURNS = layout.turns("").removesuffix("/")
+_OWNER = 1024  # bytes of a replica's name that are shown
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The latest turn of some work: who took it, and when, in seconds since the epoch."""
+
+    work: str
+    owner: str
+    taken: float
 
 
 async def take_turn(driver: Driver, work: str, interval: float, now: float, owner: str) -> bool:
@@ -28,3 +41,21 @@ async def take_turn(driver: Driver, work: str, interval: float, now: float, owne
         earlier = [turn.key async for turn in turns if turn.key < key]
     await driver.delete(earlier)
     return True
+
+
+async def last_turns(driver: Driver) -> list[Turn]:
+    """The latest turn of each work that ever had one, by the work's name."""
+    latest: dict[str, Entry] = {}
+    async with aclosing(driver.scan(_TURNS)) as turns:
+        async for turn in turns:
+            work = turn.key.removeprefix(_TURNS).rpartition("/")[0]
+            if isinstance(turn, Entry) and work:
+                latest[work] = turn  # they come in the order of their numbers
+    found: list[Turn] = []
+    for work, turn in latest.items():
+        try:
+            owner = await beginning(driver, turn.key, _OWNER)
+        except NotFoundError:  # somebody took the next turn
+            continue
+        found.append(Turn(work, owner.decode("utf-8", "replace"), turn.modified))
+    return found

@@ -11,11 +11,12 @@ from typing import Annotated, Any
 
 import typer
 
+from entrepot.core.configuration import Configuration
 from entrepot.core.driver import Driver
 from entrepot.core.errors import PluginError, RegistryError, StorageError
 from entrepot.core.guard import GuardedDriver
 from entrepot.core.layers import layers, wrapped
-from entrepot.core.plugins import disabled_by, load_plugins
+from entrepot.core.plugins import Plugins, disabled_by, load_plugins
 from entrepot.server.app import CONFIGURATION_PATH
 from entrepot.server.cli.serve import read
 
@@ -36,6 +37,8 @@ class Store:
 
     name: str
     opening: Callable[[], AbstractAsyncContextManager[Driver, Any]]
+    configuration: Configuration
+    plugins: Plugins
 
 
 def store_of(config: Path | None) -> Store:
@@ -70,4 +73,4 @@ def store_of(config: Path | None) -> Store:
             reason = f"the driver {name!r} failed to open with {type(error).__name__}: {error}"
             raise PluginError(registered.plugin, reason) from error
 
-    return Store(name, opening)
+    return Store(name, opening, loaded.configuration, plugins)
