@@ -122,6 +122,14 @@ class Rights(Protocol):
 class Authenticator(ABC):
     """One way of authentication, shared by all tasks of one event loop."""
 
+    def recall(self, authorization: str, wanted: Sequence[Access]) -> Identity | None:
+        """Who the client of an Authorization header is, if it may have all of `wanted`.
+
+        Only a short way to what `authorize` would say, for credentials that were good a moment
+        ago: it waits for nothing, and None, which is the default, means that it has to be asked.
+        """
+        return None
+
     @abstractmethod
     async def authorize(self, asking: Asking, wanted: Sequence[Access]) -> Identity:
         """Who the client is, if it may have all of `wanted` (nothing at all for `/v2/`).

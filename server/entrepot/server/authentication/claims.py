@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
@@ -31,6 +31,12 @@ class Grant:
     identity: Identity
     allowed: Allowed
     until: float
+
+    def covers_all(self, wanted: Sequence[Access]) -> bool:
+        for access in wanted:  # noqa: SIM110 - a generator costs several times as much
+            if not self.covers(access):
+                return False
+        return True
 
     def covers(self, access: Access) -> bool:
         actions = self.allowed.get((access.type, access.name), frozenset())

@@ -24,7 +24,7 @@ from entrepot.core.names import RepositoryName, UploadId
 from entrepot.core.registry import Registry
 from entrepot.server.account import account
 from entrepot.server.authentication.needs import needs
-from entrepot.server.authentication.seen import Seen
+from entrepot.server.authentication.seen import Seen, authorization
 from entrepot.server.routes import UPLOAD, Match
 from entrepot.server.urls import Urls
 
@@ -50,8 +50,13 @@ class Gate:
         NameInvalidError; QueryInvalidError.
         """
         wanted = needs(scope, found, method)
-        asking = Seen.of(scope, self.urls)
+        header = authorization(scope)
         try:
+            identity = self.authenticator.recall(header, wanted) if header is not None else None
+            if identity is not None:
+                account(scope).user = identity.name
+                return identity
+            asking = Seen.of(scope, self.urls, header)
             identity = await self.authenticator.authorize(asking, wanted)
         except Exception as error:
             began = await _beginning(error, found, registry)

@@ -35,7 +35,7 @@ KEPT = 60.0
 
 _KEY = "auth.htpasswd.path"
 _MOST_KEPT = 4096
-_BETWEEN_LOOKS = 0.0005  # seconds; each look hands the interpreter to other threads
+_BETWEEN_LOOKS = 0.002  # seconds; each look hands the interpreter to other threads
 _MOST_WAITING = 64  # passwords that are hashed or wait for it
 _RETRY_AFTER = 2.0  # seconds
 _LONGEST = 72  # bytes of a password that bcrypt looks at
@@ -51,8 +51,20 @@ class Htpasswd(Authenticator):
         self._rights = rights
         self._threads = threads
         self._looked = -math.inf
-        self._verified: Verified[bool] = Verified(_MOST_KEPT)
+        self._verified: Verified[float] = Verified(_MOST_KEPT)
+        self._recent: Verified[Identity] = Verified(_MOST_KEPT)
         self._running: dict[bytes, Call[bool]] = {}
+
+    def recall(self, authorization: str, wanted: Sequence[Access]) -> Identity | None:
+        now = time.monotonic()
+        self._look_at_times(now)
+        identity = self._recent.get(self._recent.key(authorization.encode()), now)
+        if identity is None:
+            return None
+        for access in wanted:
+            if not self._rights.allows(identity, access):
+                return None
+        return identity
 
     async def authorize(self, asking: Asking, wanted: Sequence[Access]) -> Identity:
         header = asking.authorization
@@ -61,9 +73,12 @@ class Htpasswd(Authenticator):
             raise challenges.basic(self._realm)
         if not given.user and not given.password:
             return self._admit_nobody(wanted)
-        if not await self._is_right(given):
+        until = await self._right_until(given)
+        if not until:
             raise challenges.basic(self._realm)
         identity = Identity(given.user)
+        if header is not None:
+            self._recent.put(self._recent.key(header.encode()), identity, until)
         for access in wanted:
             if not self._rights.allows(identity, access):
                 raise DeniedError("requested access to the resource is denied")
@@ -80,28 +95,40 @@ class Htpasswd(Authenticator):
 
         Raises BusyError: if too many others wait.
         """
-        return await self._is_right(Credentials(user, password))
+        return await self._right_until(Credentials(user, password)) > 0
 
-    async def _is_right(self, given: Credentials) -> bool:
-        now = time.monotonic()
+    def _look_at_times(self, now: float) -> None:
         if now - self._looked >= _BETWEEN_LOOKS:
             self._looked = now
-            self._file.look()
+            self._look()
+
+    def _look(self) -> bool:
+        """Whether there are other users now."""
+        changed = self._file.look()
+        if changed:
+            self._recent.clear()
+        return changed
+
+    async def _right_until(self, given: Credentials) -> float:
+        """Until when the password need not be hashed again, if it is right; 0 if it is wrong."""
+        now = time.monotonic()
+        self._look_at_times(now)
         known = self._file.value.hashes.get(given.user)
         hashed = known or self._file.value.nobody
         password = given.password.encode()[:_LONGEST]  # as Go's bcrypt, and Apache's, have it
         key = self._verified.key(b"%b%b:%b" % (hashed, given.user.encode(), password))
-        if self._verified.get(key, now):
-            return True
-        if self._file.look():
-            return await self._is_right(given)
-        is_right = await self._hashing(key, password, hashed) and known is not None
-        if is_right:
-            self._verified.put(key, result=True, until=time.monotonic() + KEPT)
-        else:
-            name = repr(given.user[:64]) if known else "somebody the file does not name"
-            _LOG.info("wrong user name or password: %s", name)
-        return is_right
+        until = self._verified.get(key, now)
+        if until is not None:
+            return until
+        if self._look():
+            return await self._right_until(given)
+        if await self._hashing(key, password, hashed) and known is not None:
+            until = time.monotonic() + KEPT
+            self._verified.put(key, until, until)
+            return until
+        name = repr(given.user[:64]) if known else "somebody the file does not name"
+        _LOG.info("wrong user name or password: %s", name)
+        return 0.0
 
     def _hashing(self, key: bytes, password: bytes, hashed: bytes) -> Call[bool]:
         """The check, begun unless one of the same is under way.

@@ -21,13 +21,13 @@ class Seen(Asking):
     _urls: Urls
 
     @classmethod
-    def of(cls, scope: Scope, urls: Urls) -> Self:
+    def of(cls, scope: Scope, urls: Urls, header: str | None) -> Self:
         seen = object.__new__(cls)
         keep = object.__setattr__
         keep(seen, "_scope", scope)
         keep(seen, "_urls", urls)
         keep(seen, "moment", None)
-        keep(seen, "authorization", _authorization(scope))
+        keep(seen, "authorization", header)
         return seen
 
     def __getattr__(self, name: str) -> Any:
@@ -52,7 +52,8 @@ class Seen(Asking):
         raise AttributeError(name)
 
 
-def _authorization(scope: Scope) -> str | None:
+def authorization(scope: Scope) -> str | None:
+    """The first Authorization header; None: there is none."""
     for name, value in scope["headers"]:
         if name == b"authorization":
             text: str = value.decode("latin-1")

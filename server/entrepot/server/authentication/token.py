@@ -58,6 +58,12 @@ class Token(Authenticator):
         self._expected = Expected(options.issuer, options.service)
         self._verified: Verified[Grant] = Verified(_MOST_KEPT)
 
+    def recall(self, authorization: str, wanted: Sequence[Access]) -> Identity | None:
+        if self._trusted.look():
+            self._verified.clear()
+        grant = self._verified.get(self._key(authorization), time.time())
+        return grant.identity if grant is not None and grant.covers_all(wanted) else None
+
     async def authorize(self, asking: Asking, wanted: Sequence[Access]) -> Identity:
         try:
             grant = self._grant(asking.authorization or "", asking.moment)
@@ -68,9 +74,8 @@ class Token(Authenticator):
             ) from None
         if grant is None:
             raise self._challenge(asking, wanted)
-        for access in wanted:
-            if not grant.covers(access):
-                raise self._challenge(asking, wanted, "insufficient_scope")
+        if not grant.covers_all(wanted):
+            raise self._challenge(asking, wanted, "insufficient_scope")
         return grant.identity
 
     def _grant(self, header: str, moment: float | None) -> Grant | None:
@@ -78,7 +83,7 @@ class Token(Authenticator):
         if self._trusted.look():
             self._verified.clear()
         now = time.time()
-        key = self._verified.key(header[: LONGEST + 1].encode("latin-1", "replace"))
+        key = self._key(header)
         found = self._verified.get(key, now) if moment is None else None
         if found is not None:
             return found
@@ -91,6 +96,9 @@ class Token(Authenticator):
         if moment is None:
             self._verified.put(key, grant, grant.until)
         return grant
+
+    def _key(self, header: str) -> bytes:
+        return self._verified.key(header[: LONGEST + 1].encode("latin-1", "replace"))
 
     def _checked(self, token: str, moment: float) -> Grant:
         signed = Signed.parse(token)

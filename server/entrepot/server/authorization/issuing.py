@@ -51,6 +51,13 @@ class Issuing(Authenticator):
         self._realm = realm
         self._verified: Verified[Grant] = Verified(_MOST_KEPT)
 
+    def recall(self, authorization: str, wanted: Sequence[Access]) -> Identity | None:
+        token = bearer_token(authorization)
+        if token is None:
+            return None
+        grant = self._verified.get(self._verified.key(token.encode()), time.time())
+        return grant.identity if grant is not None and grant.covers_all(wanted) else None
+
     async def authorize(self, asking: Asking, wanted: Sequence[Access]) -> Identity:
         if asking.authorization is None and self._is_for_everybody(wanted):
             return ANONYMOUS
@@ -64,7 +71,7 @@ class Issuing(Authenticator):
             raise self._challenge(
                 asking, wanted, "invalid_token", is_expired=error.is_expired
             ) from None
-        if not all(grant.covers(access) for access in wanted):
+        if not grant.covers_all(wanted):
             raise self._challenge(asking, wanted, "insufficient_scope")
         return grant.identity
 
