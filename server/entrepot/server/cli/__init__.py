@@ -16,7 +16,9 @@ from entrepot.server.cli import (
     plugins,
     read_only,
     serve,
+    status,
     uploads,
+    usage,
 )
 
 app = typer.Typer(
@@ -28,6 +30,8 @@ app = typer.Typer(
 )
 app.command()(serve.serve)
 app.command()(alive.alive)
+app.command()(status.status)
+app.command("du")(usage.usage)
 app.add_typer(configuration.app, name="config")
 app.add_typer(auth.app, name="auth")
 app.add_typer(drivers.app, name="drivers")

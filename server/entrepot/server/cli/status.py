@@ -1,0 +1,144 @@
+"""`entrepot status`: what a store holds as a whole, and what goes on there."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from entrepot.core import read_only
+from entrepot.core.accounting import Account, account, count_tags
+from entrepot.core.driver import Driver
+from entrepot.core.purging import open_uploads
+from entrepot.core.read_only import ReadOnly
+from entrepot.core.turns import Turn, last_turns
+from entrepot.server.cli.figures import amount, duration
+from entrepot.server.cli.interrupting import resumable
+from entrepot.server.cli.opening import Store, StoreOfConfiguration, store_of
+from entrepot.server.cli.progress import progress
+from entrepot.server.cli.reporting import reported
+from entrepot.server.cli.tables import show, table
+
+STOPPED = "nothing was changed; run it again for the figures"
+
+
+def status(
+    config: StoreOfConfiguration = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show how much a store holds, what is going on, and when maintenance last ran.
+
+    Lists all links and blobs and reads tags, nothing else; works while registries serve.
+    """
+    with reported():
+        store = store_of(config)
+        found = resumable(_look(store, as_json=as_json), STOPPED)
+    if as_json:
+        typer.echo(json.dumps(_fields(found)))
+    else:
+        _show(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Status:
+    storage: str
+    account: Account
+    tags: int
+    uploads: int
+    uploading: int  # bytes
+    switch: ReadOnly | None
+    is_configured_read_only: bool
+    turns: list[Turn]
+
+
+async def _look(store: Store, *, as_json: bool) -> _Status:
+    async with store.opening() as driver:
+        with progress("listing", unit="objects", as_json=as_json) as bar:
+            found = await account(driver, bar.advance)
+            names = [holding.repository for holding in found.holdings]
+            tags = await count_tags(driver, names, bar.advance)
+            uploads, uploading = await _uploads(driver)
+        return _Status(
+            storage=store.name,
+            account=found,
+            tags=tags,
+            uploads=uploads,
+            uploading=uploading,
+            switch=await read_only.find(driver),
+            is_configured_read_only=store.configuration.storage.maintenance.readonly.enabled,
+            turns=await last_turns(driver),
+        )
+
+
+async def _uploads(driver: Driver) -> tuple[int, int]:
+    count = size = 0
+    async with aclosing(open_uploads(driver)) as uploads:
+        async for upload in uploads:
+            count, size = count + 1, size + upload.size
+    return count, size
+
+
+def _fields(found: _Status) -> dict[str, Any]:
+    held = found.account
+    return {
+        "storage": found.storage,
+        "repositories": len(held.holdings),
+        "tags": found.tags,
+        "manifests": sum(holding.manifests for holding in held.holdings),
+        "blobs": held.blobs,
+        "bytes": {
+            "logical": held.logical,
+            "physical": held.physical,
+            "unlinked": held.unlinked,
+        },
+        "missing": held.missing,
+        "uploads": {"open": found.uploads, "bytes": found.uploading},
+        "readonly": {
+            "switch": found.switch is not None,
+            "reason": found.switch.reason if found.switch else "",
+            "configuration": found.is_configured_read_only,
+        },
+        "turns": [
+            {"work": turn.work, "taken": turn.taken, "owner": turn.owner} for turn in found.turns
+        ],
+    }
+
+
+def _show(found: _Status) -> None:
+    held = found.account
+    rows = table("", "")
+    rows.show_header = False
+    rows.add_row("storage", escape(found.storage))
+    rows.add_row("repositories", f"{len(held.holdings):,}")
+    rows.add_row("tags", f"{found.tags:,}")
+    rows.add_row("manifests", f"{sum(holding.manifests for holding in held.holdings):,}")
+    rows.add_row("logical size", _bytes(held.logical, "of what repositories link to, each for all"))
+    rows.add_row("physical size", _bytes(held.physical, f"in {held.blobs:,} blobs, each once"))
+    rows.add_row("in no repository", _bytes(held.unlinked, "of the physical size"))
+    if held.missing:
+        rows.add_row("missing", f"{held.missing:,} links to blobs that are not there")
+    rows.add_row("open uploads", f"{found.uploads:,}, {amount(found.uploading, 'bytes')}")
+    rows.add_row("read-only", escape(_read_only(found)))
+    for turn in found.turns:
+        age = duration(max(0.0, time.time() - turn.taken))
+        rows.add_row(f"last {escape(turn.work)}", escape(f"{age} ago, by {turn.owner}"))
+    show(rows)
+
+
+def _bytes(size: int, what: str) -> str:
+    return f"{amount(size, 'bytes')} {what}"
+
+
+def _read_only(found: _Status) -> str:
+    told: list[str] = []
+    if found.switch is not None:
+        reason = f": {found.switch.reason}" if found.switch.reason else ""
+        told.append(f"yes, by `entrepot readonly`{reason}")
+    if found.is_configured_read_only:
+        told.append("yes, by this configuration")
+    return "; ".join(told) or "no"
