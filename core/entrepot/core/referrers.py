@@ -32,6 +32,11 @@ class ReferrersPage:
     more: bool
 
 
+def entry(referrer: Manifest) -> bytes:
+    """What the index holds of a manifest that has a subject."""
+    return json.dumps(referrer.descriptor(), separators=(",", ":")).encode()
+
+
 class Referrers:
     def __init__(self, driver: Driver, name: RepositoryName, tags: Tags) -> None:
         self._driver = driver
@@ -40,9 +45,8 @@ class Referrers:
 
     async def add(self, subject: Digest, referrer: Manifest) -> None:
         """Write the referrer's descriptor; a repetition changes nothing."""
-        content = json.dumps(referrer.descriptor(), separators=(",", ":")).encode()
         key = layout.referrer(self._name, subject, referrer.digest)
-        await self._driver.write(key, once(content))
+        await self._driver.write(key, once(entry(referrer)))
 
     async def remove(self, subject: Digest, referrer: Digest) -> None:
         await self._driver.delete([layout.referrer(self._name, subject, referrer)])

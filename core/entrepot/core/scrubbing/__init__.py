@@ -1,0 +1,1 @@
+"""Proof that a store holds what it should, object by object."""
