@@ -15,6 +15,7 @@ from entrepot.server.cli import (
     notifications,
     plugins,
     read_only,
+    reindex,
     serve,
     status,
     uploads,
@@ -32,6 +33,7 @@ app.command()(serve.serve)
 app.command()(alive.alive)
 app.command()(status.status)
 app.command("du")(usage.usage)
+app.command()(reindex.reindex)
 app.add_typer(configuration.app, name="config")
 app.add_typer(auth.app, name="auth")
 app.add_typer(drivers.app, name="drivers")
