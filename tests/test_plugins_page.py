@@ -8,7 +8,7 @@ import json
 import re
 import textwrap
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -184,6 +184,17 @@ async def test_middleware_of_the_page_works() -> None:
     async with streamed.open(options, Linking(InMemoryDriver())) as driver:
         assert await driver.link("docker/a", "GET", 60) is None
         assert await driver.link("other", "GET", 60) == "http://bucket/other"
+
+
+@pytest.mark.anyio
+async def test_middleware_of_the_page_reaches_a_second_store() -> None:
+    namespace = run_block("open_archived")
+    options = namespace["ArchivedOptions"].model_validate({"storage": {"inmemory": {}}})
+    archive = InMemoryDriver()
+    options.storage.bind(lambda: nullcontext(archive))
+
+    async with namespace["open_archived"](options, InMemoryDriver()) as driver:
+        assert driver.archive is archive
 
 
 @pytest.mark.anyio

@@ -2,6 +2,7 @@
 
 from entrepot.core.access import DeniedError
 from entrepot.core.admission import Admission, AdmissionOptions, OpenAdmission, Push
+from entrepot.core.configuration.other_storage import OtherStorage
 from entrepot.core.driver import Driver, DriverOptions, Entry, OpenDriver, Prefix, Upload
 from entrepot.core.errors import (
     AccessError,
@@ -53,6 +54,7 @@ __all__ = [
     "OpenDriver",
     "OpenMiddleware",
     "OpenObserver",
+    "OtherStorage",
     "PluginError",
     "Prefix",
     "ProtocolError",

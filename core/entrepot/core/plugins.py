@@ -128,14 +128,14 @@ class Plugins:
         """The drivers that a configuration may name, by name, without aliases."""
         return self._drivers.by_name
 
-    def driver(self, name: str) -> OfferedDriver:
-        """The driver of that name or alias.
+    def driver(self, name: str, path: str = "storage") -> OfferedDriver:
+        """The driver of that name or alias, which the section at `path` names.
 
         Raises ConfigurationError: naming the installed ones, and broken plug-ins; or if what
         the driver needs is not installed. So do the methods below; `path` is where the file
         names what they look for.
         """
-        return self._find(self._drivers, name, "storage", f"storage.{name}")
+        return self._find(self._drivers, name, path, f"{path}.{name}")
 
     @property
     def storage_middlewares(self) -> Mapping[str, OfferedStorageMiddleware]:

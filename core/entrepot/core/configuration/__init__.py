@@ -20,6 +20,7 @@ from entrepot.core.configuration.model_log import Log
 from entrepot.core.configuration.model_services import Health, Notifications, Proxy, Redis
 from entrepot.core.configuration.model_storage import Storage
 from entrepot.core.configuration.options import driver_options, plugged_options
+from entrepot.core.configuration.other_storage import OtherStorage, other_storages
 from entrepot.core.configuration.plugged import (
     PluggedModels,
     admissions,
@@ -40,6 +41,7 @@ __all__ = [
     "Log",
     "Middleware",
     "Notifications",
+    "OtherStorage",
     "Plugged",
     "PluggedModels",
     "Proxy",
@@ -53,6 +55,7 @@ __all__ = [
     "load",
     "located",
     "observers",
+    "other_storages",
     "parse_rules",
     "plugged_options",
     "read_rules",

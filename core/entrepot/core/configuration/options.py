@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from entrepot.core.configuration.mistakes import translated
 from entrepot.core.configuration.model_storage import Storage
+from entrepot.core.configuration.other_storage import keys_of_others
 from entrepot.core.configuration.shape import fields
 from entrepot.core.configuration.tree import Path, Scalar, Table, is_null, plain, step
 from entrepot.core.driver import OptionsT
@@ -35,7 +36,7 @@ def plugged_options(written: Table, options: type[ModelT], path: Path) -> ModelT
     """
     present = [(key, value) for key, value in written.items() if _is_given(key, value, options)]
     tree = Table(written.origin, present)
-    values = plain(tree)
+    values = plain(tree) | {key: tree[key] for key in keys_of_others(options) if key in tree}
     try:
         return options.model_validate(values)
     except ValidationError as error:

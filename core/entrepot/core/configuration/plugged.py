@@ -10,8 +10,9 @@ from pydantic import BaseModel
 from entrepot.core.configuration.model import Configuration
 from entrepot.core.configuration.model_base import Plugged
 from entrepot.core.configuration.options import plugged_options
+from entrepot.core.configuration.other_storage import keys_of_others
 from entrepot.core.configuration.shape import Models
-from entrepot.core.configuration.tree import Path, Table
+from entrepot.core.configuration.tree import Path, Table, is_null
 from entrepot.core.errors import ConfigurationError
 
 
@@ -59,7 +60,21 @@ def sections(
         (admissions(configuration), models.admissions),
     ):
         for path, plugged in found:
-            yield (*path, "options"), plugged.options, known.get(plugged.name)
+            within, model = (*path, "options"), known.get(plugged.name)
+            yield within, plugged.options, model
+            yield from _others(within, plugged.options, model, models)
+
+
+def _others(
+    path: Path, written: Table, model: type[BaseModel] | None, models: PluggedModels
+) -> Iterator[tuple[Path, Table, type[BaseModel] | None]]:
+    """The further drivers that options name, as far as their sections have the right form."""
+    for key in keys_of_others(model) if model else ():
+        section = written.get(key)
+        for name, parameters in section.items() if isinstance(section, Table) else ():
+            table = Table(parameters.origin) if is_null(parameters) else parameters
+            if isinstance(table, Table):
+                yield (*path, key, name), table, models.drivers.get(name)
 
 
 def plugged_mistakes(configuration: Configuration, models: PluggedModels) -> Iterator[str]:
