@@ -11,9 +11,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict
-
 from entrepot.core.errors import ProtocolError
+from entrepot.core.plugin_options import PluginOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +140,8 @@ class Authenticator(ABC):
         """
 
 
-class AuthenticatorOptions(BaseModel):
-    """What an authenticator's section may contain: subclass it, one field a key.
-
-    A field's description is what the documentation and the error messages show. Field names
-    are the configuration's keys, in lower case.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+class AuthenticatorOptions(PluginOptions):
+    """What an authenticator's section may contain: subclass it, one field a key."""
 
 
 AuthenticatorOptionsT = TypeVar("AuthenticatorOptionsT", bound=AuthenticatorOptions)

@@ -9,10 +9,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict
-
 from entrepot.core.access import DeniedError
 from entrepot.core.manifest import Manifest
+from entrepot.core.plugin_options import PluginOptions
 
 _LOG = logging.getLogger("entrepot.core")
 SECONDS = 30.0
@@ -72,14 +71,8 @@ class Admissions:
 NO_ADMISSIONS = Admissions()
 
 
-class AdmissionOptions(BaseModel):
-    """What an admission's `options` may contain: subclass it, one field a key.
-
-    A field's description is what the documentation and the error messages show. Field names
-    are the configuration's keys, in lower case.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+class AdmissionOptions(PluginOptions):
+    """What an admission's `options` may contain: subclass it, one field a key."""
 
 
 AdmissionOptionsT = TypeVar("AdmissionOptionsT", bound=AdmissionOptions)

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from entrepot.core.plugin_options import PluginOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +178,8 @@ class Upload(ABC):
         """Forget the upload and free what it holds at the backend; idempotent."""
 
 
-class DriverOptions(BaseModel):
-    """What a driver's section of the configuration may contain: subclass it, one field a key.
-
-    A field's description is what the documentation and the error messages show. Field names
-    are the configuration's keys, in lower case.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+class DriverOptions(PluginOptions):
+    """What a driver's section of the configuration may contain: subclass it, one field a key."""
 
 
 OptionsT_contra = TypeVar("OptionsT_contra", bound=DriverOptions, contravariant=True)

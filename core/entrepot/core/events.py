@@ -7,9 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict
-
 from entrepot.core.manifest import Descriptor
+from entrepot.core.plugin_options import PluginOptions
 
 SECONDS = 5.0
 """How long an observer may take for an event."""
@@ -75,14 +74,8 @@ class Observer(Protocol):
         ...
 
 
-class ObserverOptions(BaseModel):
-    """What an observer's `options` may contain: subclass it, one field a key.
-
-    A field's description is what the documentation and the error messages show. Field names
-    are the configuration's keys, in lower case.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+class ObserverOptions(PluginOptions):
+    """What an observer's `options` may contain: subclass it, one field a key."""
 
 
 ObserverOptionsT = TypeVar("ObserverOptionsT", bound=ObserverOptions)

@@ -6,9 +6,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict
-
 from entrepot.core.driver import Driver, Entry, Prefix, Upload
+from entrepot.core.plugin_options import PluginOptions
 
 
 class WrappingDriver(Driver):
@@ -58,14 +57,8 @@ class WrappingDriver(Driver):
         return self.driver.upload(token)
 
 
-class MiddlewareOptions(BaseModel):
-    """What a middleware's `options` may contain: subclass it, one field a key.
-
-    A field's description is what the documentation and the error messages show. Field names
-    are the configuration's keys, in lower case.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+class MiddlewareOptions(PluginOptions):
+    """What a middleware's `options` may contain: subclass it, one field a key."""
 
 
 MiddlewareOptionsT = TypeVar("MiddlewareOptionsT", bound=MiddlewareOptions)
