@@ -34,7 +34,7 @@ async def driver(fake: S3Fake) -> AsyncGenerator[Driver, None]:
 
 @pytest.fixture
 async def repository(driver: Driver) -> AsyncGenerator[Repository, None]:
-    async with open_registry(driver, Rules(delete=True)) as registry:
+    async with open_registry(driver, Rules()) as registry:
         yield registry.repository(NAME)
 
 

@@ -1,4 +1,5 @@
-"""Patterns of repository names: `*` within a part of a name, `**` across parts, `{user}`.
+"""Patterns of repository names: `*` within a part of a name, `**` across parts, `{user}`; and
+of tags, which have no parts: `*` stands for any text there.
 
 Matching takes time in proportion to the name, whatever the pattern: what a star stands for is
 never reconsidered once the text behind it was found.
@@ -18,6 +19,8 @@ PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 
 _ACROSS = "**"
 _LONGEST = 255
+_LONGEST_TAG = 128
+_ALLOWED_OF_TAGS = re.compile(r"[a-zA-Z0-9._*-]+", re.ASCII)
 _ALLOWED = re.compile(r"[a-z0-9._*-]+", re.ASCII)
 
 
@@ -72,6 +75,32 @@ def _problem(part: str) -> str:
     if not _ALLOWED.fullmatch(part):
         return "only letters, digits, `.`, `_`, `-`, `/`, `*`, `**` and `{user}` are known in it"
     return ""
+
+
+def tag_glob(text: str) -> re.Pattern[str]:
+    """A pattern of tags, compiled.
+
+    Raises ValueError: saying what is wrong with it and what to write.
+    """
+    if len(text) > _LONGEST_TAG:
+        raise ValueError(f"longer than the {_LONGEST_TAG} characters of a tag")
+    if not _ALLOWED_OF_TAGS.fullmatch(text):
+        raise ValueError("want a pattern of tags: letters, digits, `.`, `_`, `-` and `*`, like v*")
+    return re.compile(_part(text), re.ASCII)
+
+
+class TagGlobs:
+    """Several patterns of tags, in order."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._globs = [(text, tag_glob(text)) for text in texts]
+
+    def __bool__(self) -> bool:
+        return bool(self._globs)
+
+    def find(self, tag: str) -> str | None:
+        """The first pattern that matches."""
+        return next((text for text, glob in self._globs if glob.fullmatch(tag)), None)
 
 
 class Globs:

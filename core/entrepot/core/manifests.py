@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from entrepot.core import layout, manifest
+from entrepot.core.access import DeniedError
 from entrepot.core.admission import Admissions, Push
 from entrepot.core.blobs import Blobs
 from entrepot.core.cache import ContentCache
@@ -20,6 +21,7 @@ from entrepot.core.errors import (
     ManifestUnknownError,
     NotFoundError,
     UnavailableError,
+    UnsupportedError,
 )
 from entrepot.core.links import read_link, write_link
 from entrepot.core.manifest import Descriptor, Manifest
@@ -91,8 +93,8 @@ class Manifests:
 
         Raises DigestInvalidError: if the reference is a digest of something else;
         ManifestInvalidError; ManifestBlobUnknownError: if the repository lacks what it names;
-        DeniedError: if the registry does not take such manifests, or an admission refuses it
-        to `user`.
+        DeniedError: if the registry does not take such manifests, an admission refuses it
+        to `user`, or one of the tags is immutable and points to another one.
         """
         digest = _digest_of(reference, content)
         parsed = manifest.parse(content, media_type, digest)
@@ -104,6 +106,8 @@ class Manifests:
         if self._admissions:
             names = tuple(tag.text for tag in tags)
             await self._admissions.admit(Push(self._name.text, parsed, names, user))
+        for tag in tags:
+            await self._tags.check(tag, digest)
         await self._store(parsed)
         for tag in tags:
             await self._tags.set(tag, digest)
@@ -111,20 +115,21 @@ class Manifests:
             await self._hold(parsed, tags)
         return parsed
 
-    async def delete(self, digest: Digest) -> list[Tag]:
+    async def delete(self, digest: Digest, *, untag: bool = True) -> list[Tag]:
         """Remove a manifest and every tag that points to it; gives those tags.
 
         The bytes are left to garbage collection. Tags go first, and once more after the
         revision for one that was pushed meanwhile.
 
-        Raises ManifestUnknownError.
+        Raises ManifestUnknownError; DeniedError: if a tag that points to it is immutable and
+        not deletable; UnsupportedError: if any does, unless it may `untag`.
         """
         if not await self.has(digest):
             raise _unknown(self._name, digest)
-        removed = await self._tags.untag(digest)
-        subject = await self._subject(digest)
-        if subject is not None:
-            await self._referrers.remove(subject, digest)
+        removed = await self._tags.untag(digest, may=untag)
+        found = await self._find(digest)
+        if found is not None and found.subject is not None:
+            await self._referrers.remove(found.subject, digest)
         key = layout.revision_link(self._name, digest)
         self._known.drop_link(key)
         try:
@@ -132,7 +137,11 @@ class Manifests:
         finally:
             self._known.drop_link(key)
         self._cache.drop(str(digest))
-        return removed + await self._tags.untag(digest)
+        try:
+            return removed + await self._tags.untag(digest, may=untag)
+        except (DeniedError, UnsupportedError):  # pushed meanwhile, and has to stay
+            await self._link(digest, found)
+            raise
 
     async def has(self, digest: Digest) -> bool:
         link = await read_link(self._driver, layout.revision_link(self._name, digest))
@@ -155,9 +164,9 @@ class Manifests:
                 await self._tags.set(tag, parsed.digest)
         raise UnavailableError(missing[0].text, "deleted again and again while it was pushed")
 
-    async def _subject(self, digest: Digest) -> Digest | None:
+    async def _find(self, digest: Digest) -> Manifest | None:
         try:
-            return (await self.get(digest)).subject
+            return await self.get(digest)
         except ManifestUnknownError:  # its bytes are lost, its link can still be removed
             return None
 
@@ -190,10 +199,12 @@ class Manifests:
 
     async def _store(self, parsed: Manifest) -> None:
         await self._driver.write(layout.blob(parsed.digest), once(parsed.content))
-        link = layout.revision_link(self._name, parsed.digest)
-        await write_link(self._driver, link, parsed.digest)
-        if parsed.subject is not None:
-            await self._referrers.add(parsed.subject, parsed)
+        await self._link(parsed.digest, parsed)
+
+    async def _link(self, digest: Digest, found: Manifest | None) -> None:
+        await write_link(self._driver, layout.revision_link(self._name, digest), digest)
+        if found is not None and found.subject is not None:
+            await self._referrers.add(found.subject, found)
 
     async def _verify(self, parsed: Manifest) -> None:
         missing = [d for d in await each(self._missing_blob, parsed.blobs) if d is not None]

@@ -23,6 +23,7 @@ from entrepot.core.manifests import Manifests
 from entrepot.core.names import RepositoryName
 from entrepot.core.redirects import ALL_CLIENTS, Redirected, Redirects
 from entrepot.core.referrers import Referrers
+from entrepot.core.tag_rules import NO_TAG_RULES, TagRules
 from entrepot.core.tags import Tags
 from entrepot.core.threads import Threads
 from entrepot.core.uploads import Uploads
@@ -31,10 +32,20 @@ MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
+class Deletable:
+    """What clients may delete."""
+
+    tags: bool = False
+    manifests: bool = False
+    blobs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """What the configuration says of content. Sizes are bytes; `tag_lookups` are at a time."""
 
-    delete: bool = False
+    delete: Deletable = Deletable()
+    tags: TagRules = NO_TAG_RULES
     redirected: Redirected | None = ALL_CLIENTS  # None: nobody is
     verify_references: bool = True
     tag_lookups: int = WIDTH
@@ -86,7 +97,8 @@ class Repository:
         self.name = name
         known = registry.descriptors
         self.blobs = Blobs(registry.driver, name, registry.blobs, known, registry.threads)
-        self.tags = Tags(registry.driver, name, registry.rules.tag_lookups)
+        rules = registry.rules
+        self.tags = Tags(registry.driver, name, rules.tag_lookups, rules.tags)
         self.referrers = Referrers(registry.driver, name, self.tags)
         self.uploads = Uploads(registry.driver, name, self.blobs, registry.threads)
         self.manifests = Manifests(

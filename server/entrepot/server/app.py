@@ -13,7 +13,7 @@ from entrepot.core.admitting import chosen_admissions, open_admissions
 from entrepot.core.concurrency import WIDTH
 from entrepot.core.configuration import Configuration, driver_options, load
 from entrepot.core.configuration.model_content import Indexes
-from entrepot.core.configuration.model_storage import Redirect
+from entrepot.core.configuration.model_storage import Delete, Redirect
 from entrepot.core.content import Platforms
 from entrepot.core.driver import Driver
 from entrepot.core.errors import StorageError
@@ -22,7 +22,8 @@ from entrepot.core.networks import networks_of
 from entrepot.core.plugins import Plugins, disabled_by, load_plugins
 from entrepot.core.read_only import Switch
 from entrepot.core.redirects import Redirected
-from entrepot.core.registry import Rules, open_registry
+from entrepot.core.registry import Deletable, Rules, open_registry
+from entrepot.core.tag_rules import TagRules
 from entrepot.server.application import Api
 from entrepot.server.authentication.gate import Gate
 from entrepot.server.authentication.opening import authenticator_of
@@ -134,7 +135,8 @@ def _rules(configuration: Configuration) -> Rules:
     validation = configuration.validation
     urls = validation.manifests.urls
     return Rules(
-        delete=configuration.storage.delete.enabled,
+        delete=_deletable(configuration.storage.delete),
+        tags=TagRules(configuration.policy.tags),
         redirected=_redirected(configuration.storage.redirect),
         verify_references=not validation.disabled,
         tag_lookups=configuration.storage.tag.concurrencylimit or WIDTH,
@@ -149,6 +151,11 @@ def _redirected(redirect: Redirect) -> Redirected | None:
     if redirect.disable:
         return None
     return Redirected(networks_of(redirect.networks), networks_of(redirect.exceptnetworks))
+
+
+def _deletable(section: Delete) -> Deletable:
+    kinds = (section.tags, section.manifests, section.blobs)
+    return Deletable(*(section.enabled if kind is None else kind for kind in kinds))
 
 
 def _platforms(indexes: Indexes) -> Platforms:

@@ -104,6 +104,15 @@ _STATUS: dict[type[RegistryError], int] = {
 }
 
 
+def check_deletable(kind: str, *, is_on: bool) -> None:
+    """Raises UnsupportedError: if clients may not delete what is of this kind."""
+    if not is_on:
+        raise core.UnsupportedError(
+            f"deleting {kind} is off: the operator can set storage.delete.enabled, "
+            f"or storage.delete.{kind} alone"
+        )
+
+
 def document(code: str, message: str, detail: Any = None) -> bytes:
     """The specification's error body."""
     error = {"code": code, "message": message}

@@ -9,6 +9,7 @@ _HOOK = {"log.hooks.0.type": "mail", "log.hooks.0.disabled": "true"}
 _SMTP = "log.hooks.0.options.smtp"
 _GO_SMTP = "LOG_HOOKS_0_MAILOPTIONS_SMTP"
 _ACME = "http.tls.letsencrypt"
+_TAGS = {"policy.tags.0.repositories": "['**']", "policy.tags.0.immutable": "[a]"}
 _DROPPED = "no effect; Distribution 3 dropped it as well, use the logs instead"
 _SCHEMA1 = "no effect; schema 1 manifests are refused, push images again with a newer client"
 _INDEXES = "validation.manifests.indexes"
@@ -125,6 +126,13 @@ CONTENT = (
     Key("policy.admission.0.name", "ours", "mine"),
     Key("policy.admission.0.disabled", "ours", "true"),
     Key("policy.admission.0.options", "ours", "{a: b}"),
+    Key("policy.tags.0.repositories", "ours", "[a/**]", beside=_TAGS),
+    Key("policy.tags.0.immutable", "ours", "['v*']", beside=_TAGS),
+    Key("policy.tags.0.deletable", "ours", "true", beside=_TAGS),
+    Key("policy.tags.0.match", "ours", "['pr-*']", beside={**_TAGS, "policy.tags.0.keep": "1"}),
+    Key("policy.tags.0.never", "ours", "[latest]", beside=_TAGS),
+    Key("policy.tags.0.keep", "ours", "10", beside=_TAGS),
+    Key("policy.tags.0.expire", "ours", "720h0m0s", beside=_TAGS),
     Key("catalog.maxentries", "2 3", "10"),
     Key("tags.maxtags", "3", "10"),
     Key("reporting.bugsnag.apikey", "2", "k", noted=_DROPPED, noted_at="reporting"),

@@ -67,6 +67,9 @@ STORAGE = (
     Key(f"{_PURGING}.interval", "2 3", "1h0m0s"),
     Key(f"{_PURGING}.dryrun", "2 3", "true"),
     Key("storage.maintenance.readonly.enabled", "2 3", "true"),
+    Key("storage.maintenance.retention.enabled", "ours", "false"),
+    Key("storage.maintenance.retention.interval", "ours", "1h0m0s"),
+    Key("storage.maintenance.retention.dryrun", "ours", "true"),
     Key("storage.cache.blobdescriptor", "2 3", "inmemory"),
     Key("storage.cache.blobdescriptor", "2 3", "redis", beside={"redis.addrs": "['a:1']"}),
     Key(
@@ -98,6 +101,9 @@ STORAGE = (
     Key("storage.redirect.networks", "ours", "[192.0.2.0/24]"),
     Key("storage.redirect.exceptnetworks", "ours", "[10.0.0.0/8, '::1']"),
     Key("storage.delete.enabled", "2 3", "true"),
+    Key("storage.delete.tags", "ours", "true"),
+    Key("storage.delete.manifests", "ours", "true"),
+    Key("storage.delete.blobs", "ours", "false"),
     Key("storage.tag.concurrencylimit", "3", "5"),
 )
 

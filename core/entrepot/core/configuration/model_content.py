@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, Field, field_validator
 
 from entrepot.core.configuration.model_base import Plugged, Section, Variable
+from entrepot.core.configuration.model_tags import TagRule
 
 _MOST_ENTRIES = 1000
 
@@ -84,6 +85,8 @@ class Policy(Section):
     """What repositories may hold."""
     admission: tuple[Plugged, ...] = ()
     """Plug-ins that admit or refuse each manifest, all of which must admit it."""
+    tags: tuple[TagRule, ...] = ()
+    """Which tags stay as they are, and which go in time."""
 
 
 class Catalog(Section):

@@ -38,11 +38,31 @@ class ReadOnly(Section):
     """Refuse pushes and deletions."""
 
 
+class Retention(Section):
+    """Removal of tags that expire by the rules of `policy.tags`."""
+
+    enabled: bool = True
+    """Remove them, if any rule lets tags expire."""
+    interval: Duration = Duration.parse("24h")
+    """Time between two runs."""
+    dryrun: bool = False
+    """Log what would be removed, remove nothing."""
+
+    @field_validator("interval")
+    @classmethod
+    def _some_time(cls, duration: Duration) -> Duration:
+        if duration.nanoseconds <= 0:
+            raise ValueError("more than 0 is wanted; write it like 24h")
+        return duration
+
+
 class Maintenance(Section):
     """What is done beside serving."""
 
     uploadpurging: UploadPurging = UploadPurging()
     """Removal of uploads that nobody goes on with."""
+    retention: Retention = Retention()
+    """Removal of tags that expire by the rules of `policy.tags`."""
     readonly: ReadOnly = ReadOnly()
     """Serving without taking anything."""
 
@@ -74,6 +94,12 @@ class Delete(Section):
 
     enabled: bool = False
     """Allow it."""
+    tags: bool | None = None
+    """Allow it of tags; left out: as `enabled` says."""
+    manifests: bool | None = None
+    """Allow it of manifests, with the tags that point to them; left out: as `enabled` says."""
+    blobs: bool | None = None
+    """Allow it of blobs; left out: as `enabled` says."""
 
 
 class TagLookup(Section):

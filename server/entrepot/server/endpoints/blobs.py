@@ -7,9 +7,8 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from entrepot.core.blobs import Blob
-from entrepot.core.errors import UnsupportedError
 from entrepot.core.names import Digest
-from entrepot.server import happening, ranges
+from entrepot.server import errors, happening, ranges
 from entrepot.server.call import Call
 from entrepot.server.conditions import matches, still_valid, unmet
 from entrepot.server.sending import PartsResponse, StreamResponse
@@ -55,8 +54,7 @@ async def get(call: Call) -> Response:
 
 async def delete(call: Call) -> Response:
     digest = Digest.parse(call.reference)
-    if not call.registry.rules.delete:
-        raise UnsupportedError("deleting is off: the operator can set storage.delete.enabled")
+    errors.check_deletable("blobs", is_on=call.registry.rules.delete.blobs)
     await call.repository.blobs.delete(digest)
     await happening.blob_deleted(call, digest)
     return Response(status_code=202)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from entrepot.core.errors import ManifestTooLargeError, UnsupportedError
+from entrepot.core.errors import ManifestTooLargeError
 from entrepot.core.manifest import LIMIT
 from entrepot.core.names import Digest, Tag, parse_reference
-from entrepot.server import body, happening
+from entrepot.server import body, errors, happening
 from entrepot.server.call import Call
 from entrepot.server.conditions import matches
 from entrepot.server.errors import QueryInvalidError, TooManyTagsError
@@ -55,12 +55,13 @@ async def put(call: Call) -> Response:
 async def delete(call: Call) -> Response:
     """A tag alone, or a manifest with every tag that points to it."""
     reference = parse_reference(call.reference)
-    if not call.registry.rules.delete:
-        raise UnsupportedError("deleting is off: the operator can set storage.delete.enabled")
+    deletable = call.registry.rules.delete
     if isinstance(reference, Digest):
-        untagged = await call.repository.manifests.delete(reference)
+        errors.check_deletable("manifests", is_on=deletable.manifests)
+        untagged = await call.repository.manifests.delete(reference, untag=deletable.tags)
         await happening.manifest_deleted(call, reference, untagged)
     else:
+        errors.check_deletable("tags", is_on=deletable.tags)
         await call.repository.tags.delete(reference)
         await happening.tag_deleted(call, reference)
     return Response(status_code=202)
