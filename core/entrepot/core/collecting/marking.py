@@ -6,17 +6,40 @@ out of them and means: delete nothing.
 What is given is in this order: revision links, then layer links, each by repository and
 digest, then blobs by digest. Deleted in that order, nothing that is left points to nothing,
 wherever it ends. Whoever keeps a condemned layer link after all keeps its blob by that, too.
+
+Reachable are: every manifest that has a link in its repository, or, with rules for untagged
+ones, those that tags lead to, that are young or that the rules keep; the children of an index;
+what is attached by `subject` to something reachable, and the subject of such a thing. A
+manifest needs in its repository its own link and the links to its content, and on the store
+the bytes of all that. A young link and young bytes stay, and so do the bytes that any staying
+link says. A repository of which a manifest cannot be read is left alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator
+from contextlib import ExitStack, aclosing
+from typing import Literal
 
+from entrepot.core import inventory
+from entrepot.core.collecting.marking_repository import MarkedRepository, RepositoryMark
+from entrepot.core.collecting.marking_scans import Shard, blobs, shards
 from entrepot.core.collecting.marking_terms import Garbage, LeftAlone, MarkOptions, MarkReport
+from entrepot.core.collecting.marking_turns import in_order
+from entrepot.core.collecting.reachable import ManifestReader
+from entrepot.core.collecting.spill import Membership, Records, Spill, unpacked
 from entrepot.core.collecting.untagged import Untagged
+from entrepot.core.concurrency import WIDTH, each
 from entrepot.core.driver import Driver
 
 __all__ = ["Garbage", "LeftAlone", "MarkOptions", "MarkReport", "Untagged", "spared", "unreachable"]
+
+_KINDS = ("revision", "layer", "blob")
+_REASONS = {
+    "revision": "no tag leads to it and no rule keeps it",
+    "layer": "no manifest of the repository needs it",
+    "blob": "no repository needs it",
+}
 
 
 async def unreachable(
@@ -24,12 +47,28 @@ async def unreachable(
 ) -> AsyncGenerator[Garbage, None]:
     """What nothing leads to and is old enough, in the module's order.
 
-    Memory does not grow with the store; parts that do not fit are temporary files.
+    Memory does not grow with the store but by some hundred bytes for each manifest of the
+    largest repository; parts that do not fit are temporary files of this machine. Everything
+    is listed once, and every manifest read once in each of its repositories at most.
 
     Raises StorageError: and then nothing that it gave may be deleted.
     """
-    raise NotImplementedError
-    yield
+    with Spill() as needed, Records() as revisions, Records() as layers:
+        marks = RepositoryMark(driver, options, ManifestReader(driver), needed)
+        names = inventory.repositories(driver, "_layers", "_manifests")
+        async with aclosing(names), aclosing(in_order(marks.mark, names, WIDTH)) as marked:
+            async for found in marked:
+                _count(found, report)
+                for links, digests in ((revisions, found.revisions), (layers, found.layers)):
+                    if digests:
+                        links.add(found.name.text.encode(), digests)
+        for one in _links("revision", revisions):
+            yield one
+        for one in _links("layer", layers):
+            yield one
+        async with aclosing(_blobs(driver, options, needed, report)) as unneeded:
+            async for one in unneeded:
+                yield one
 
 
 async def spared(
@@ -43,5 +82,52 @@ async def spared(
 
     Raises StorageError: and then all of them must be spared.
     """
-    raise NotImplementedError
-    yield
+    async with aclosing(unreachable(driver, options, report)) as still:
+        current = await anext(still, None)
+        async for one in condemned:
+            place = _place(one)
+            while current is not None and _place(current) < place:
+                current = await anext(still, None)
+            if current is None or _place(current) != place:
+                yield one
+
+
+def _place(one: Garbage) -> tuple[int, list[str], str, str]:
+    return _KINDS.index(one.kind), one.repository.split("/"), one.digest.algorithm, one.digest.hex
+
+
+def _count(found: MarkedRepository, report: MarkReport) -> None:
+    report.repositories += 1
+    report.manifests += found.manifests_seen
+    report.layers += found.layers_seen
+    if found.damage:
+        report.leave_alone(found.name.text, found.damage)
+
+
+def _links(kind: Literal["revision", "layer"], records: Records) -> Iterator[Garbage]:
+    for name, digests in records:
+        for digest in digests:
+            yield Garbage(kind, name.decode(), unpacked(digest), 0, _REASONS[kind])
+
+
+async def _blobs(
+    driver: Driver, options: MarkOptions, needed: Spill, report: MarkReport
+) -> AsyncGenerator[Garbage, None]:
+    """Blobs that are not needed, out of parts of the store that are listed side by side."""
+
+    async def find(part: tuple[Shard, Records]) -> None:
+        shard, found = part
+        is_needed = Membership(needed.between(shard.start, shard.stop))
+        async with aclosing(blobs(driver, shard)) as listed:
+            async for blob in listed:
+                report.blobs += 1
+                if blob.digest not in is_needed and blob.modified < options.oldest_young:
+                    found.add(blob.size.to_bytes(8), (blob.digest,))
+
+    with ExitStack() as stack:
+        parts = [(shard, stack.enter_context(Records())) for shard in shards()]
+        await each(find, parts)
+        for _, unneeded in parts:
+            for size, digests in unneeded:
+                freed = int.from_bytes(size)
+                yield Garbage("blob", "", unpacked(digests[0]), freed, _REASONS["blob"])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 
 from entrepot.core.globs import Glob, Globs
 
@@ -44,25 +45,22 @@ class Untagged:
                 raise ValueError(f"pattern of repositories {pattern!r}: there is no user here")
 
 
-def chosen_repositories(rules: Untagged) -> Callable[[str], bool]:
-    """Whether manifests of a repository may go at all."""
+def apply_to(rules: Untagged, repository: str) -> bool:
+    """Whether any manifest of a repository may go."""
     only, never = _globs(rules.repositories), _globs(rules.never_repositories)
-
-    def may(name: str) -> bool:
-        return (not only.globs or only.match(name, "")) and not never.match(name, "")
-
-    return may
+    return (not only.globs or only.match(repository, "")) and not never.match(repository, "")
 
 
-def may_go(rules: Untagged, artifact_type: str) -> bool:
-    """Whether a manifest of this type may go."""
+def keep_type(rules: Untagged, artifact_type: str) -> bool:
+    """Whether manifests of this type stay."""
     only, never = rules.artifact_types, rules.never_artifact_types
-    return (not only or _matches(artifact_type, only)) and not _matches(artifact_type, never)
+    return (bool(only) and not _matches(artifact_type, only)) or _matches(artifact_type, never)
 
 
 def _matches(artifact_type: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(artifact_type, pattern) for pattern in patterns)
 
 
-def _globs(patterns: Iterable[str]) -> Globs:
+@cache
+def _globs(patterns: tuple[str, ...]) -> Globs:
     return Globs(Glob.parse(pattern) for pattern in patterns)

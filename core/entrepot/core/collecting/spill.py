@@ -1,0 +1,195 @@
+"""Sets of digests that may be larger than memory: sorted parts in a temporary file."""
+
+from __future__ import annotations
+
+import struct
+import tempfile
+from binascii import unhexlify
+from bisect import bisect_left
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from heapq import merge
+from itertools import takewhile
+from typing import IO, Self
+
+from entrepot.core.errors import FullError
+from entrepot.core.names import ALGORITHMS, Digest
+
+_ORDER = sorted(ALGORITHMS)
+_RANK = {name: bytes([rank]) for rank, name in enumerate(_ORDER)}
+_WIDTH = [1 + ALGORITHMS[name] // 2 for name in _ORDER]
+_LINK_SIZE = [len(name) + 1 + ALGORITHMS[name] for name in _ORDER]
+_HELD = 1 << 17  # digests in memory; some 20 MB
+_SIZES = struct.Struct("<II")
+_IN_MEMORY = 256 * 1024  # bytes of records
+_BLOCK = 1024  # digests of a part that are read at a time
+
+
+def packed(algorithm: str, hexadecimal: str) -> bytes:
+    """A digest in few bytes that sort as the digests' texts do. Raises ValueError, KeyError."""
+    return _RANK[algorithm] + unhexlify(hexadecimal)
+
+
+def packed_digest(digest: Digest) -> bytes:
+    """The same of a digest that was parsed."""
+    return _RANK[digest.algorithm] + unhexlify(digest.hex)
+
+
+def unpacked(key: bytes) -> Digest:
+    """The digest of its `packed` form."""
+    return Digest(_ORDER[key[0]], key[1:].hex())
+
+
+def link_size(key: bytes) -> int:
+    """Bytes of a whole link that says this digest."""
+    return _LINK_SIZE[key[0]]
+
+
+def divided(keys: bytes) -> list[bytes]:
+    """Packed digests that were joined."""
+    found: list[bytes] = []
+    at = 0
+    while at < len(keys):
+        end = at + _WIDTH[keys[at]]
+        found.append(keys[at:end])
+        at = end
+    return found
+
+
+@contextmanager
+def locally() -> Generator[None, None, None]:
+    """Turn an error of the disk for temporary files into one for people."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"no room for temporary files in {tempfile.gettempdir()}: {error.strerror}"
+        raise FullError("", f"{reason}; TMPDIR names another folder") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Sorted digests of one algorithm in the file, from `start`."""
+
+    file: IO[bytes]
+    start: int
+    rank: int
+    count: int
+
+    def __getitem__(self, index: int) -> bytes:
+        size = _WIDTH[self.rank]
+        self.file.seek(self.start + index * size)
+        return self.file.read(size)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def from_index(self, index: int) -> Iterator[bytes]:
+        size = _WIDTH[self.rank]
+        for first in range(index, self.count, _BLOCK):
+            self.file.seek(self.start + first * size)
+            block = self.file.read(min(_BLOCK, self.count - first) * size)
+            yield from (block[at : at + size] for at in range(0, len(block), size))
+
+
+class Spill:
+    """A set of packed digests, `held` of them in memory at most.
+
+    To be closed. Its calls block, for as long as a read or write of a local file takes.
+
+    Raises FullError: out of any of them, if there is no room for temporary files.
+    """
+
+    def __init__(self, held: int = _HELD) -> None:
+        self._limit = held
+        self._held: set[bytes] = set()
+        self._sorted: list[bytes] | None = None
+        self._file: IO[bytes] | None = None
+        self._runs: list[_Run] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def add(self, keys: Iterable[bytes]) -> None:
+        self._held.update(keys)
+        self._sorted = None
+        if len(self._held) >= self._limit:
+            with locally():
+                self._write()
+
+    def __contains__(self, key: bytes) -> bool:
+        if key in self._held:
+            return True
+        return any(
+            (at := bisect_left(run, key)) < len(run) and run[at] == key
+            for run in self._runs
+            if run.rank == key[0]
+        )
+
+    def between(self, start: bytes = b"", stop: bytes = b"\xff") -> Iterator[bytes]:
+        """Those from `start` on and before `stop`, in order; some come twice.
+
+        Not to be iterated any more once others are added.
+        """
+        if self._sorted is None:
+            self._sorted = sorted(self._held)
+        held = self._sorted[bisect_left(self._sorted, start) :]
+        runs = [run.from_index(bisect_left(run, start)) for run in self._runs]
+        return takewhile(lambda key: key < stop, merge(held, *runs) if runs else held)
+
+    def _write(self) -> None:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="entrepot-")  # noqa: SIM115 - `__exit__`
+        for rank, size in enumerate(_WIDTH):
+            keys = sorted(key for key in self._held if key[0] == rank)
+            if keys:
+                start = self._file.seek(0, 2)
+                self._file.write(b"".join(keys))
+                self._runs.append(_Run(self._file, start, rank, len(keys)))
+                assert self._file.tell() - start == len(keys) * size
+        self._held.clear()
+
+
+class Records:
+    """Groups of packed digests, each with a few bytes of its own, in the order they came in.
+
+    Little is kept in memory, more in a temporary file. To be closed; errors as in `Spill`.
+    """
+
+    def __init__(self) -> None:
+        self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - `__exit__`
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, head: bytes, digests: Iterable[bytes]) -> None:
+        joined = b"".join(digests)
+        with locally():
+            self._file.write(_SIZES.pack(len(head), len(joined)) + head + joined)
+
+    def __iter__(self) -> Iterator[tuple[bytes, list[bytes]]]:
+        with locally():
+            self._file.seek(0)
+            while sizes := self._file.read(_SIZES.size):
+                head, joined = _SIZES.unpack(sizes)
+                yield self._file.read(head), divided(self._file.read(joined))
+
+
+class Membership:
+    """Whether keys are in a sorted iteration; each asked for once, in order, in constant memory."""
+
+    def __init__(self, keys: Iterator[bytes]) -> None:
+        self._keys = keys
+        self._current = next(keys, None)
+
+    def __contains__(self, key: bytes) -> bool:
+        while self._current is not None and self._current < key:
+            self._current = next(self._keys, None)
+        return self._current == key
