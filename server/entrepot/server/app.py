@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from starlette.applications import Starlette
 
 from entrepot.core.admitting import chosen_admissions, open_admissions
-from entrepot.core.concurrency import WIDTH
 from entrepot.core.configuration import Configuration, driver_options, load
-from entrepot.core.configuration.model_content import Indexes
-from entrepot.core.configuration.model_storage import Delete, Redirect
-from entrepot.core.content import Platforms
 from entrepot.core.driver import Driver
 from entrepot.core.errors import StorageError
 from entrepot.core.layers import layers, wrapped
 from entrepot.core.networks import networks_of
 from entrepot.core.plugins import Plugins, disabled_by, load_plugins
 from entrepot.core.read_only import Switch
-from entrepot.core.redirects import Redirected
-from entrepot.core.registry import Deletable, Rules, open_registry
-from entrepot.core.tag_rules import TagRules
+from entrepot.core.registry import open_registry
 from entrepot.server.application import Api
 from entrepot.server.authentication.gate import Gate
 from entrepot.server.authentication.opening import authenticator_of
@@ -33,6 +26,7 @@ from entrepot.server.call import Limits
 from entrepot.server.descriptors import open_descriptors
 from entrepot.server.health import checking
 from entrepot.server.purging import purging
+from entrepot.server.rules import content_rules
 from entrepot.server.telemetry import Telemetry
 from entrepot.server.telling import audience, open_listeners
 from entrepot.server.urls import Urls
@@ -77,7 +71,7 @@ def create_app(
             enter = stack.enter_async_context
             within = await enter(_named(registered.open(options), storage.driver))
             driver = await enter(wrapped(within, around))
-            rules = _rules(configuration)
+            rules = content_rules(configuration)
             admissions = await enter(open_admissions(admitting))
             authorization = await enter(open_authorization(configuration, plugins))
             authenticator = authorization.authenticator
@@ -129,35 +123,3 @@ def _limits(configuration: Configuration) -> Limits:
         tags=configuration.tags.maxtags,
         proxies=networks_of(configuration.http.trustedproxies),
     )
-
-
-def _rules(configuration: Configuration) -> Rules:
-    validation = configuration.validation
-    urls = validation.manifests.urls
-    return Rules(
-        delete=_deletable(configuration.storage.delete),
-        tags=TagRules(configuration.policy.tags),
-        redirected=_redirected(configuration.storage.redirect),
-        verify_references=not validation.disabled,
-        tag_lookups=configuration.storage.tag.concurrencylimit or WIDTH,
-        urls_allow=tuple(re.compile(pattern) for pattern in urls.allow),
-        urls_deny=tuple(re.compile(pattern) for pattern in urls.deny),
-        classes=configuration.policy.repository.classes,
-        platforms=_platforms(validation.manifests.indexes),
-    )
-
-
-def _redirected(redirect: Redirect) -> Redirected | None:
-    if redirect.disable:
-        return None
-    return Redirected(networks_of(redirect.networks), networks_of(redirect.exceptnetworks))
-
-
-def _deletable(section: Delete) -> Deletable:
-    kinds = (section.tags, section.manifests, section.blobs)
-    return Deletable(*(section.enabled if kind is None else kind for kind in kinds))
-
-
-def _platforms(indexes: Indexes) -> Platforms:
-    listed = frozenset((one.os, one.architecture) for one in indexes.platformlist)
-    return Platforms(indexes.platforms, listed)
