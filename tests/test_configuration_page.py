@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from entrepot.core.configuration import noting, unavailable
-from entrepot.core.configuration.dropped import DRIVERS, MIDDLEWARES
+from entrepot.core.configuration.dropped import DRIVERS
 from entrepot.server.cli import app
 
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
@@ -31,8 +31,6 @@ def rows() -> Iterator[str]:
             yield f"| `{refusal.path}` | mistake: {refusal.reason}; {refusal.remedy} |"
     for name, told in DRIVERS.items():
         yield f"| `storage.{name}` | mistake: {told} |"
-    for name, told in MIDDLEWARES.items():
-        yield f"| `middleware.storage` `{name}` | mistake: {told} |"
 
 
 def test_table_of_the_page_is_what_is_told() -> None:

@@ -21,6 +21,27 @@ from entrepot.core import (
 _UNFIT = re.compile(r"[^!#-;=?-~]")  # what has to be written as %XX in a URL
 
 
+def base_url(given: str) -> str:
+    """A URL that paths can be appended to, without a slash at its end.
+
+    Raises ValueError: with what to write instead.
+    """
+    try:
+        url = urlsplit(given)
+        host, _ = url.hostname, url.port
+    except ValueError as error:
+        raise ValueError(f"no URL: {error}") from None
+    if url.scheme.lower() not in {"http", "https"} or not host:
+        raise ValueError("write it with scheme and host, like https://cdn.example.com/path")
+    if "@" in url.netloc:
+        raise ValueError("remove user and password: every client would be told them")
+    if "?" in given or "#" in given:
+        raise ValueError("remove what begins with ? or #: paths are appended to the URL")
+    if _UNFIT.search(given):
+        raise ValueError("a URL has no spaces and only ASCII characters; write others as %XX")
+    return given.rstrip("/")
+
+
 class RedirectOptions(MiddlewareOptions):
     """Options of the redirect middleware."""
 
@@ -32,20 +53,7 @@ class RedirectOptions(MiddlewareOptions):
     @field_validator("baseurl")
     @classmethod
     def _is_base(cls, given: str) -> str:
-        try:
-            url = urlsplit(given)
-            host, _ = url.hostname, url.port
-        except ValueError as error:
-            raise ValueError(f"no URL: {error}") from None
-        if url.scheme.lower() not in {"http", "https"} or not host:
-            raise ValueError("write it with scheme and host, like https://cdn.example.com/path")
-        if "@" in url.netloc:
-            raise ValueError("remove user and password: every client would be told them")
-        if "?" in given or "#" in given:
-            raise ValueError("remove what begins with ? or #: paths are appended to the URL")
-        if _UNFIT.search(given):
-            raise ValueError("a URL has no spaces and only ASCII characters; write others as %XX")
-        return given.rstrip("/")
+        return base_url(given)
 
 
 class RedirectDriver(WrappingDriver):

@@ -36,10 +36,12 @@ _OSS = (
 _SWIFT = "Distribution 3 dropped this driver; write `s3` for Swift's S3 interface"
 _RADOS = "Distribution 2.4 dropped this driver; write `s3` for Ceph's object gateway"
 _GOAMZ = "Distribution 2.7 dropped this driver; write `s3`, its parameters are the same"
-_CLOUDFRONT = (
-    "URLs signed for CloudFront are not made; write `redirect` with the `baseurl` for a "
-    "distribution that needs no signed URLs, or remove it: the store's own URLs are used"
-)
+_CLOUDFRONT = {
+    f"{_STORED}.name": "cloudfront",
+    f"{_STORED}.options.baseurl": "https://a.cloudfront.net",
+    f"{_STORED}.options.privatekey": "/k.pem",
+    f"{_STORED}.options.keypairid": "APKA1",
+}
 
 
 def _s3(key: str, known: str, example: str) -> Key:
@@ -220,9 +222,19 @@ MIDDLEWARE = (
     Key(f"{_STORED}.options.host", "3", "b.example.com", beside=_REWRITE),
     Key(f"{_STORED}.options.trimpathprefix", "3", "/a", beside=_REWRITE),
     *(
-        Key(f"{_STORED}.options.{key}", "2 3", "a", refused=_CLOUDFRONT,
-            refused_at=f"{_STORED}.name", beside={f"{_STORED}.name": "cloudfront"})
-        for key in ("privatekey", "keypairid", "duration", "ipfilteredby", "awsregion",
-                    "updatefrequency", "updatefrenquency", "iprangesurl")
+        Key(f"{_STORED}.options.{key}", "2 3", example, beside=_CLOUDFRONT)
+        for key, example in (
+            ("baseurl", "https://b.cloudfront.net"),
+            ("privatekey", "/l.pem"),
+            ("keypairid", "APKA2"),
+            ("duration", "1h0m0s"),
+            ("ipfilteredby", "aws"),
+            ("updatefrequency", "6h0m0s"),
+            ("updatefrenquency", "6h0m0s"),
+            ("iprangesurl", "https://mirror.example.com/ip-ranges.json"),
+        )
     ),
+    Key(f"{_STORED}.options.awsregion", "2 3", "'us-east-1, EU-west-1'",
+        arrives=["us-east-1", "eu-west-1"],
+        beside={**_CLOUDFRONT, f"{_STORED}.options.ipfilteredby": "awsregion"}),
 )  # fmt: skip

@@ -50,7 +50,7 @@ NAMES = [f"{number}-{key.path}" for number, key in enumerate(KEYS)]
 OF_DISTRIBUTION = {
     "storage": ("inmemory", "filesystem", "s3", "gcs", "azure"),
     "auth": ("none", "silly", "htpasswd", "token"),
-    "middleware.storage.0.options": ("redirect", "rewrite"),
+    "middleware.storage.0.options": ("cloudfront", "redirect", "rewrite"),
 }
 NOT_YET = [row for row in unavailable.ROWS if row.reason == "not available yet"]
 ORIGIN = re.compile(r" \[(file config\.yml line \d+|environment \w+)\]$")

@@ -13,7 +13,6 @@ SHIPPED = Path(__file__).parent / "shipped"
 
 REFUSED = {
     "everything-2": [
-        "middleware.storage.0.name",
         "middleware.registry",
         "middleware.repository",
     ],

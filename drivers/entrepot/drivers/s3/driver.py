@@ -74,5 +74,9 @@ class S3Driver(Driver):
         lasting = min(seconds, _LONGEST_LINK)
         return signing.link(method, self._public, path, keys, moment, lasting)
 
+    def object_name(self, key: str) -> str:
+        """What the object is called in the bucket, which CloudFront has to know."""
+        return self.verbs.root + key
+
     def upload(self, token: str) -> Upload:
         return S3Upload(self.verbs, self._writer, self._allowance, token)
