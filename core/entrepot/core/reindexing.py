@@ -16,7 +16,6 @@ from entrepot.core import inventory, layout, manifest, referrers
 from entrepot.core.concurrency import WIDTH, each
 from entrepot.core.driver import Driver, Entry
 from entrepot.core.errors import ManifestInvalidError, NotFoundError
-from entrepot.core.inventory import Item
 from entrepot.core.links import read_link
 from entrepot.core.manifest import Manifest
 from entrepot.core.names import Digest, RepositoryName
@@ -81,11 +80,11 @@ async def reindex(
 async def _changes(
     driver: Driver, name: RepositoryName, done: Reindexed, passed: Callable[[int], None]
 ) -> AsyncGenerator[Change, None]:
-    index = _Index(driver, name, done)
-    links: list[Item] = []
+    index = ReferrersIndex(driver, name, done)
+    links: list[Digest] = []
     async with aclosing(inventory.revisions(driver, name)) as revisions:
         async for link in revisions:
-            links.append(link)
+            links.append(link.digest)
             if len(links) == _BATCH:
                 for change in await each(index.renew, links):
                     if change is not None:
@@ -101,20 +100,20 @@ async def _changes(
             yield change
 
 
-class _Index:
-    """The index of one repository."""
+class ReferrersIndex:
+    """The index of one repository; what is looked at is counted in `done`."""
 
-    def __init__(self, driver: Driver, name: RepositoryName, done: Reindexed) -> None:
+    def __init__(self, driver: Driver, name: RepositoryName, done: Reindexed | None = None) -> None:
         self._driver = driver
         self._name = name
-        self._done = done
+        self._done = done or Reindexed()
 
-    async def renew(self, link: Item) -> Change | None:
+    async def renew(self, digest: Digest) -> Change | None:
         """Write the entry of a manifest that has a subject, if it is not as it should be."""
         self._done.manifests += 1
-        found = await self._manifest(link.digest)
+        found = await self._manifest(digest)
         if found is None:
-            self._done.unread += await self._is_linked(link.digest)
+            self._done.unread += await self._is_linked(digest)
             return None
         if found.subject is None:
             return None
@@ -128,7 +127,7 @@ class _Index:
             return None
         await self._driver.write(key, once(wanted))
         if not await self._is_linked(found.digest):  # it was deleted meanwhile
-            return await self._remove(found.subject, found.digest)
+            return await self.remove(found.subject, found.digest)
         action: Literal["added", "renewed"] = "added" if there is None else "renewed"
         return Change(action, self._name, found.subject, found.digest)
 
@@ -152,13 +151,13 @@ class _Index:
     async def _look(self, place: Place) -> Change | None:
         if place.digest is None or place.subject is None or await self._is_linked(place.digest):
             return None
-        return await self._remove(place.subject, place.digest)
+        return await self.remove(place.subject, place.digest)
 
-    async def _remove(self, subject: Digest, digest: Digest) -> Change | None:
-        """Remove an entry, and write it again if its manifest was pushed meanwhile.
+    async def remove(self, subject: Digest, digest: Digest) -> Change | None:
+        """Remove an entry, unless its manifest was pushed meanwhile.
 
         A push writes the link before the entry: if it is the push's own entry that was removed
-        here, its link is there to be seen.
+        here, its link is there to be seen, and the entry is written again.
         """
         await self._driver.delete([layout.referrer(self._name, subject, digest)])
         found = await self._manifest(digest)
