@@ -8,6 +8,7 @@ from tests.services.clouds import AZURITE, FAKE_GCS_SERVER
 from tests.services.files import SFTP, WEBDAV
 from tests.services.redis import REDIS
 from tests.services.s3 import MINISTACK, MOTO, SEAWEEDFS
+from tests.services.swift import SWIFT
 
 __all__ = ["SERVICES"]
 
@@ -24,5 +25,6 @@ SERVICES = {
         RGW,
         PEBBLE,
         REDIS,
+        SWIFT,
     )
 }
