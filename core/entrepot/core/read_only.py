@@ -13,7 +13,7 @@ from typing import Any
 
 from entrepot.core import layout
 from entrepot.core.driver import Driver
-from entrepot.core.errors import NotFoundError
+from entrepot.core.errors import NotFoundError, RegistryError
 from entrepot.core.lines import one_line
 from entrepot.core.streams import beginning, once
 
@@ -61,6 +61,14 @@ async def turn_off(driver: Driver) -> bool:
     return was is not None
 
 
+class ReadOnlyStoreError(RegistryError):
+    """Somebody wants to change a store that is switched to read-only."""
+
+    def __init__(self, found: ReadOnly) -> None:
+        why = f" ({found.reason})" if found.reason else ""
+        super().__init__(f"the store is read-only{why}; `entrepot readonly off` ends that")
+
+
 class Switch:
     """The switch as one process sees it, read again when what is known is `seconds` old.
 
@@ -92,6 +100,12 @@ class Switch:
         if now > self._asked:
             self._found, self._asked = found, now
         return found
+
+    async def check(self) -> None:
+        """Raises ReadOnlyStoreError: if it is on; StorageError."""
+        found = await self.find()
+        if found is not None:
+            raise ReadOnlyStoreError(found)
 
 
 def _parsed(content: bytes) -> ReadOnly:

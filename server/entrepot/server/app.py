@@ -25,7 +25,7 @@ from entrepot.server.authorization.opening import open_authorization
 from entrepot.server.call import Limits
 from entrepot.server.descriptors import open_descriptors
 from entrepot.server.health import checking
-from entrepot.server.purging import purging
+from entrepot.server.maintaining import maintaining
 from entrepot.server.rules import content_rules
 from entrepot.server.telemetry import Telemetry
 from entrepot.server.telling import audience, open_listeners
@@ -86,7 +86,7 @@ def create_app(
             await enter(checking(configuration, api.registry.driver, api.health))
             api.health.opened()
             api.listeners = await enter(open_listeners(configuration, told, api.notifications))
-            await enter(purging(configuration, api.registry))
+            await enter(maintaining(configuration, api.registry))
             yield
             api.registry = None
 

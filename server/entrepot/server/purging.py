@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import random
-import socket
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from entrepot.core.configuration import Configuration, Duration
-from entrepot.core.errors import StorageError
 from entrepot.core.purging import OpenUpload, Purged, purge
 from entrepot.core.registry import Registry
 from entrepot.core.turns import take_turn
+from entrepot.server.scheduling import beside, repeat, replica
 
 _LOG = logging.getLogger("entrepot.purging")
 _WORK = "uploadpurging"
-_LONGEST_START = 3600.0  # seconds; Distribution begins within the first hour, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +36,9 @@ async def purging(configuration: Configuration, registry: Registry) -> AsyncGene
     if not section.enabled:
         yield
         return
-    owner = f"{socket.gethostname()}:{os.getpid()}"
-    schedule = Schedule(section.age, section.interval, section.dryrun, owner)
-    task = asyncio.create_task(keep_purging(registry, schedule))
-    try:
+    schedule = Schedule(section.age, section.interval, section.dryrun, replica())
+    async with beside(keep_purging(registry, schedule)):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def keep_purging(
@@ -58,18 +48,12 @@ async def keep_purging(
     clock: Callable[[], float] = time.time,
 ) -> None:
     """Purge once in each interval, the first time after a while that differs by replica."""
+
+    async def act() -> None:
+        await purge_in_turn(registry, schedule, clock())
+
     interval = schedule.interval.seconds
-    wait = random.uniform(0, min(interval, _LONGEST_START))  # noqa: S311 - spreads load
-    while True:
-        _LOG.info("Starting upload purge in %d s", wait)
-        await pause(wait)
-        try:
-            await purge_in_turn(registry, schedule, clock())
-        except StorageError as error:
-            _LOG.warning("uploads were not purged, the next try is in %s: %s", interval, error)
-        except Exception:
-            _LOG.exception("uploads were not purged, the next try is in %s", interval)
-        wait = interval
+    await repeat(act, interval, _LOG, "upload purge", "uploads were not purged", pause)
 
 
 async def purge_in_turn(registry: Registry, schedule: Schedule, now: float) -> Purged | None:

@@ -15,6 +15,7 @@ from entrepot.server.cli import (
     notifications,
     plugins,
     read_only,
+    retention,
     reindex,
     serve,
     status,
@@ -34,6 +35,7 @@ app.command()(alive.alive)
 app.command()(status.status)
 app.command("du")(usage.usage)
 app.command()(reindex.reindex)
+app.command()(retention.retention)
 app.add_typer(configuration.app, name="config")
 app.add_typer(auth.app, name="auth")
 app.add_typer(drivers.app, name="drivers")
