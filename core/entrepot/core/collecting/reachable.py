@@ -125,8 +125,10 @@ def _children(document: dict[str, Any]) -> tuple[bytes, ...]:
     """Manifests of an index. Some builders list the layers of a cache there; those are none."""
     found: list[bytes] = []
     listed = document.get("manifests")
-    each: Any
-    for each in listed if isinstance(listed, list) else ():
+    if not isinstance(listed, list):
+        return ()
+    entries: list[Any] = listed  # pyright: ignore[reportUnknownVariableType]
+    for each in entries:
         try:
             if each["mediaType"] in _MANIFESTS:
                 found.append(_packed(each["digest"]))
