@@ -32,7 +32,7 @@ DIGEST, OTHERS = Digest.of(CONTENT), Digest.of(OTHER)
 
 
 def rule(**given: Any) -> TagRule:
-    return TagRule(**{"repositories": ("**",), **given})
+    return TagRule.model_validate({"repositories": ("**",), **given})
 
 
 def days(number: float) -> Duration:

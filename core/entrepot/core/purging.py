@@ -65,7 +65,7 @@ async def open_uploads(driver: Driver) -> AsyncGenerator[OpenUpload, None]:
     """
     async with aclosing(inventory.repositories(driver, _UPLOADS)) as names:
         async for name in names:
-            async with aclosing(_of(driver, name)) as uploads:
+            async with aclosing(uploads_of(driver, name)) as uploads:
                 async for upload in uploads:
                     yield upload
 
@@ -120,7 +120,8 @@ async def _cancel(registry: Registry, upload: OpenUpload) -> None:
     await registry.repository(upload.repository).uploads.session(upload.id).cancel()
 
 
-async def _of(driver: Driver, name: RepositoryName) -> AsyncGenerator[OpenUpload, None]:
+async def uploads_of(driver: Driver, name: RepositoryName) -> AsyncGenerator[OpenUpload, None]:
+    """The uploads of one repository, in no order."""
     prefix = f"{layout.repository(name)}{_UPLOADS}/"
     async with aclosing(driver.scan(prefix, delimiter="/")) as items:
         async for item in items:

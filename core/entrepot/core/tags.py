@@ -88,7 +88,7 @@ class Tags:
         Raises ManifestUnknownError; DeniedError: if it is immutable and not deletable.
         """
         await self.get(tag)
-        self._check_deletable(tag)
+        self.check_deletable(tag)
         await self._remove(tag)
 
     async def expire(self, tag: Tag, pushed: float) -> bool:
@@ -149,7 +149,7 @@ class Tags:
                 "the operator can set storage.delete.tags"
             )
         for tag in pointing:
-            self._check_deletable(tag)
+            self.check_deletable(tag)
         for tag in pointing:
             await self._remove(tag)
         return pointing
@@ -181,7 +181,7 @@ class Tags:
             )
         return found
 
-    def _check_deletable(self, tag: Tag) -> None:
+    def check_deletable(self, tag: Tag) -> None:
         immutable = self._rules.immutable(self._name, tag.text)
         if immutable is not None and not immutable.deletable:
             raise DeniedError(

@@ -11,12 +11,13 @@ from entrepot.server.cli import (
     alive,
     auth,
     configuration,
+    delete,
     drivers,
     notifications,
     plugins,
     read_only,
-    retention,
     reindex,
+    retention,
     serve,
     status,
     uploads,
@@ -35,6 +36,7 @@ app.command()(alive.alive)
 app.command()(status.status)
 app.command("du")(usage.usage)
 app.command()(reindex.reindex)
+app.command()(delete.delete)
 app.command()(retention.retention)
 app.add_typer(configuration.app, name="config")
 app.add_typer(auth.app, name="auth")
