@@ -21,7 +21,7 @@ from benchmarks.failures import BenchmarkError
 from benchmarks.storages import FILESYSTEM, SHARED, Storage, open_storage
 from benchmarks.wire import Address, Connection
 
-__all__ = ["OURS", "PEERS", "Program", "Server", "configuration", "find", "running"]
+__all__ = ["OURS", "PEERS", "Program", "Server", "configuration", "find", "free_port", "running"]
 
 OURS = "ours"
 PEERS = {"v3": "registry-v3", "v2": "registry-v2"}
@@ -86,7 +86,7 @@ def running(
     `more` are further sections of its configuration.
     """
     folder.mkdir()
-    address = ("127.0.0.1", _free_port())
+    address = ("127.0.0.1", free_port())
     config = folder / "config.yml"
     with (
         open_storage(backend, folder / "root") as storage,
@@ -166,7 +166,7 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(settings)}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -129,3 +131,15 @@ def test_compose_file_names_only_what_it_declares() -> None:
     proxied = (FOLDER / "nginx.conf").read_text()
     for name in ("registry-1", "registry-2"):
         assert f"server {name}:5000;" in proxied
+
+
+def test_page_shows_the_location_from_which_nginx_sends_blobs() -> None:
+    page = (FOLDER.parent / "redirects.md").read_text()
+    shown = re.search(r"```nginx\n(.*?)```", page, re.DOTALL)
+    assert shown is not None
+
+    assert textwrap.indent(shown[1], 4 * " ") in (FOLDER / "nginx-files.conf").read_text()
+    configured = re.search(r"```yaml\n([^`]*X-Accel-Redirect.*?)```", page, re.DOTALL)
+    assert configured is not None
+    http = yaml.safe_load(configured[1])["http"]
+    assert f"location ^~ {http['sendfile']['prefix']} {{\n  internal;" in shown[1]

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from tests.real import engines
 from tests.real.engines import Engine
-from tests.real.programs import clean_environment, require_tool, run
+from tests.real.nginx import certificate, proxy
+from tests.real.programs import require_tool, run
 from tests.real.registry import Registry
 from tests.real.servers import StartEntrepot, answers, free_port
 from tests.tools.images import Image
@@ -172,35 +173,6 @@ def test_proxy_hands_requests_to_both_replicas(
 
     served = [replica.log.read_text().count("/v2/a/b/blobs/") for replica in replicas]
     assert min(served) > 0
-
-
-def certificate(folder: Path) -> Path:
-    """A folder with a certificate for loopback, its key, and itself as an authority."""
-    secrets = folder / "secrets"
-    secrets.mkdir()
-    run(
-        *(require_tool("openssl"), "req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"),
-        *("-pkeyopt", "ec_paramgen_curve:prime256v1", "-keyout", secrets / "key.pem"),
-        *("-out", secrets / "certificate.pem", "-subj", "/CN=localhost"),
-        *("-addext", "subjectAltName=IP:127.0.0.1"),
-    )
-    shutil.copy(secrets / "certificate.pem", secrets / "ca.crt")
-    return secrets
-
-
-@contextmanager
-def proxy(folder: Path, port: int) -> Generator[None, None, None]:
-    command = (require_tool("nginx"), "-p", folder, "-c", folder / "nginx.conf")
-    with subprocess.Popen(command, env=clean_environment()) as process:
-        try:
-            deadline = time.monotonic() + 20
-            while not answers(f"https://127.0.0.1:{port}/v2/"):
-                assert process.poll() is None, "nginx ended"
-                assert time.monotonic() < deadline, "nginx does not answer"
-                time.sleep(0.05)
-            yield
-        finally:
-            process.terminate()
 
 
 def test_service_unit_is_good_and_keeps_the_registry_in(tmp_path: Path) -> None:

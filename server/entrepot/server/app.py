@@ -24,6 +24,7 @@ from entrepot.server.authorization.checking import check
 from entrepot.server.authorization.opening import open_authorization
 from entrepot.server.call import Limits
 from entrepot.server.descriptors import open_descriptors
+from entrepot.server.handover import handover
 from entrepot.server.health import checking
 from entrepot.server.maintaining import maintaining
 from entrepot.server.rules import content_rules
@@ -71,6 +72,7 @@ def create_app(
             enter = stack.enter_async_context
             within = await enter(_named(registered.open(options), storage.driver))
             driver = await enter(wrapped(within, around))
+            api.handover = handover(configuration, driver)
             rules = content_rules(configuration)
             admissions = await enter(open_admissions(admitting))
             authorization = await enter(open_authorization(configuration, plugins))
@@ -92,8 +94,7 @@ def create_app(
 
     app = Starlette(lifespan=lifespan)
     app.router.default = telemetry.around(api)
-    app.state.health = api.health
-    app.state.metrics = telemetry.metrics
+    app.state.health, app.state.metrics = api.health, telemetry.metrics
     return app
 
 

@@ -19,6 +19,7 @@ from entrepot.server.authentication.gate import Gate
 from entrepot.server.authorization.paths import Handler
 from entrepot.server.authorization.rights import PolicyRights
 from entrepot.server.call import Call, Limits
+from entrepot.server.handover import Handover
 from entrepot.server.health import Health, probed
 from entrepot.server.listeners import Listeners
 from entrepot.server.notifications.counts import Counts
@@ -46,6 +47,7 @@ class Api:
     notifications: Counts = field(default_factory=Counts)
     listeners: Listeners | None = None
     rights: PolicyRights | None = None
+    handover: Handover | None = None
     paths: Mapping[str, Handler] = field(default_factory=dict[str, Handler])
     is_read_only: bool = False
     switch: Switch | None = None
@@ -117,6 +119,7 @@ class Api:
                 self.gate is not None,
                 self.listeners,
                 self.rights,
+                self.handover,
             )
         )
 

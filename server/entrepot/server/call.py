@@ -18,6 +18,7 @@ from entrepot.server.account import Account, account
 from entrepot.server.authorization.addresses import client_address
 from entrepot.server.authorization.rights import PolicyRights
 from entrepot.server.errors import QueryInvalidError
+from entrepot.server.handover import Handover
 from entrepot.server.listeners import Listeners
 from entrepot.server.urls import Urls
 
@@ -75,6 +76,7 @@ class Call:
     is_guarded: bool = False
     listeners: Listeners | None = None
     rights: PolicyRights | None = None
+    handover: Handover | None = None
 
     @cached_property
     def repository(self) -> Repository:

@@ -8,6 +8,7 @@ _TLS = {"http.tls.certificate": "/c.pem", "http.tls.key": "/k.pem"}
 _HOOK = {"log.hooks.0.type": "mail", "log.hooks.0.disabled": "true"}
 _SMTP = "log.hooks.0.options.smtp"
 _GO_SMTP = "LOG_HOOKS_0_MAILOPTIONS_SMTP"
+_PROXIED = {"http.trustedproxies": "[127.0.0.1]"}
 _ACME = "http.tls.letsencrypt"
 _TAGS = {"policy.tags.0.repositories": "['**']", "policy.tags.0.immutable": "[a]"}
 _DROPPED = "no effect; Distribution 3 dropped it as well, use the logs instead"
@@ -68,6 +69,14 @@ HTTP = (
     Key("http.idletimeout", "ours", "1m0s"),
     Key("http.workers", "ours", "2"),
     Key("http.trustedproxies", "ours", "[10.0.0.0/8]"),
+    Key("http.sendfile.header", "ours", "X-Sendfile", beside=_PROXIED),
+    Key(
+        "http.sendfile.prefix",
+        "ours",
+        "/blobs/",
+        beside={**_PROXIED, "http.sendfile.header": "X-Accel-Redirect"},
+    ),
+    Key("http.sendfile.minsize", "ours", "1MiB", arrives=1024 * 1024),
     Key("http.tls.certificate", "2 3", "/c.pem", beside={"http.tls.key": "/k.pem"}),
     Key("http.tls.key", "2 3", "/k.pem", beside={"http.tls.certificate": "/c.pem"}),
     Key("http.tls.clientcas", "2 3", "[/a.pem, /b.pem]", beside=_TLS),

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ByteSize,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from entrepot.core.configuration.addresses import Address
 from entrepot.core.configuration.durations import Duration
@@ -18,7 +26,14 @@ ClientAuth: TypeAlias = Literal[
     "verify-client-cert-if-given",
     "require-and-verify-client-cert",
 ]
+SendfileHeader: TypeAlias = Literal["", "X-Accel-Redirect", "X-Sendfile"]
 MinimumTls: TypeAlias = Literal["tls1.0", "tls1.1", "tls1.2", "tls1.3"]
+
+
+def _sendfile_header(given: object) -> object:
+    """Known in any case, as names of headers are."""
+    known = {name.lower(): name for name in get_args(SendfileHeader)}
+    return known.get(given.lower(), given) if isinstance(given, str) else given
 
 
 def _is_web_url(text: str) -> str:
@@ -118,6 +133,29 @@ class H2c(Section):
     """Speak it."""
 
 
+class Sendfile(Section):
+    """Letting the proxy in front send blobs from their files."""
+
+    header: Annotated[SendfileHeader, BeforeValidator(_sendfile_header)] = ""
+    """What the proxy reads: `X-Accel-Redirect` (nginx) or `X-Sendfile` (Apache); off without."""
+    prefix: str = ""
+    """Path of nginx's internal location; it stands for the folder of the driver."""
+    minsize: ByteSize = ByteSize(64 * 1024)
+    """Bytes of the smallest blob that the proxy sends."""
+
+    @model_validator(mode="after")
+    def _prefix_of_nginx(self) -> Self:
+        is_nginx = self.header == "X-Accel-Redirect"
+        if is_nginx and not re.fullmatch(r"/[A-Za-z0-9._~-][A-Za-z0-9._~/-]*/", self.prefix):
+            raise ValueError(
+                "`prefix` is to be the path of nginx's internal location, with a slash at both "
+                "ends; write it like /entrepot-blobs/"
+            )
+        if self.prefix and not is_nginx:
+            raise ValueError("`prefix` goes with `header: X-Accel-Redirect` only")
+        return self
+
+
 class Http(Section):
     """Where the server listens and how it speaks."""
 
@@ -141,6 +179,8 @@ class Http(Section):
     """Processes that serve."""
     trustedproxies: tuple[NetworkText, ...] = ()
     """Networks of proxies whose `X-Forwarded-For` says where clients are."""
+    sendfile: Sendfile = Sendfile()
+    """Letting the proxy in front send blobs from their files."""
     tls: Tls = Tls()
     """Encryption."""
     headers: Headers = Field(default_factory=dict[str, tuple[str, ...]])
@@ -174,6 +214,15 @@ class Http(Section):
         if not duration.nanoseconds:
             raise ValueError("more than 0 is wanted; write it like 5m")
         return duration
+
+    @model_validator(mode="after")
+    def _knows_who_sends_files(self) -> Self:
+        if self.sendfile.header and self.net == "tcp" and not self.trustedproxies:
+            raise ValueError(
+                "`sendfile` needs `trustedproxies`: anybody else would get answers without "
+                "content; write it like [127.0.0.1]"
+            )
+        return self
 
     @property
     def address(self) -> Address | None:

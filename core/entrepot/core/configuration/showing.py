@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ByteSize
 from pydantic.fields import FieldInfo
 
 from entrepot.core.configuration.durations import Duration
@@ -97,6 +97,8 @@ def _value(key: str, value: Any, field: FieldInfo) -> Any:
         return _section(value)
     if is_list(value):
         return [_value(key, one, field) for one in value]
+    if isinstance(value, ByteSize):
+        return int(value)
     return str(value) if isinstance(value, Duration) else _hidden(key, plain(value))
 
 

@@ -30,6 +30,12 @@ def client_address(scope: Scope, proxies: Sequence[Network]) -> str:
     return address
 
 
+def is_from_proxy(scope: Scope, proxies: Sequence[Network]) -> bool:
+    """Whether a trusted proxy hands a request on; whoever reaches a Unix socket is one."""
+    peer = scope.get("client")
+    return not peer or not peer[0] or _is_trusted(peer[0], proxies)
+
+
 def _hops(scope: Scope) -> list[str]:
     """The addresses of all X-Forwarded-For headers, the nearest one first."""
     lines = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
