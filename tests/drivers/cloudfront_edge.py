@@ -76,7 +76,8 @@ class Edge(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), partial(_Handler, directory=str(folder)))
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.ranges: tuple[int, bytes] = 200, json.dumps(AWS).encode()
-        self.fetches = 0
+        self.folder = folder
+        self.fetches, self.served = 0, 0  # of the ranges, and files
 
 
 class _Handler(SimpleHTTPRequestHandler):
@@ -88,6 +89,7 @@ class _Handler(SimpleHTTPRequestHandler):
             self.server.fetches += 1
             self._give(*self.server.ranges)
         elif is_signed(self.server.url + path, parse_qs(query)):
+            self.server.served += 1
             self._give_file(Path(self.translate_path(path)))
         else:
             self._give(403, b"")

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Generator
+from typing import Any
 
+import httpx2
 import pytest
 from tests.real.backends import Backend
 from tests.real.clients import COPIERS
@@ -14,13 +16,16 @@ from tests.real.test_clients import pulled_digests
 
 pytestmark = pytest.mark.parametrize("backend", ["s3", "azure"], indirect=True, scope="module")
 
+STREAMED = "127.0.0.2"
 LINE = re.compile(r'"GET /v2/(\S+)/blobs/(\S+) HTTP/1.1" (\d+) (\d+) ')
 
 
 @pytest.fixture(scope="module")
 def server(backend: Backend, entrepot_server: StartEntrepot) -> Generator[Server, None, None]:
-    """Our server, which may send clients to the store."""
-    server = entrepot_server(backend.configured(redirect=True))
+    """Our server, which may send clients to the store, but for those at one address."""
+    settings: dict[str, Any] = backend.configured(redirect=True)
+    settings["storage"]["redirect"]["exceptnetworks"] = [STREAMED]
+    server = entrepot_server(settings)
     yield server
     server.stop()
 
@@ -65,6 +70,32 @@ def test_link_gives_ranges_and_lets_nobody_else_in(site: Site, registry: Registr
     assert tampered.status_code in {403, 404}
     assert unsigned.status_code in {401, 403, 404, 409}
     assert link not in site.server.log.read_text()
+
+
+def test_range_is_kept_on_the_way_to_the_store(site: Site, registry: Registry) -> None:
+    digest = registry.push_blob(site.repository, b"0123456789")
+
+    answer = registry.http.get(
+        f"/v2/{site.repository}/blobs/{digest}",
+        headers={"Range": "bytes=2-4"},
+        follow_redirects=True,
+    )
+
+    assert [one.status_code for one in answer.history] == [307]
+    assert (answer.status_code, answer.content) == (206, b"234")
+    assert answer.headers["Content-Range"] == "bytes 2-4/10"
+
+
+def test_client_of_an_excepted_network_gets_the_bytes(site: Site, registry: Registry) -> None:
+    digest = registry.push_blob(site.repository, b"0123456789")
+    excepted = httpx2.HTTPTransport(local_address=STREAMED)
+
+    with httpx2.Client(base_url=site.server.url, transport=excepted) as client:
+        whole = client.get(f"/v2/{site.repository}/blobs/{digest}")
+        part = client.get(f"/v2/{site.repository}/blobs/{digest}", headers={"Range": "bytes=2-4"})
+
+    assert (whole.status_code, whole.content) == (200, b"0123456789")
+    assert (part.status_code, part.content) == (206, b"234")
 
 
 def test_head_is_answered_by_the_registry(site: Site, registry: Registry) -> None:
