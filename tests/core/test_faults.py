@@ -160,7 +160,8 @@ CALLS = asyncio.run(counted())
 
 def test_push_uses_the_operations_that_fail_here() -> None:
     assert CALLS["write"] >= 10
-    assert set(CALLS) == {"stat", "read", "write", "delete", "size", "append", "commit"}
+    assert set(CALLS) == {"stat", "read", "write", "delete", "size", "append", "commit", "scan"}
+    assert CALLS["scan"] == 1, "it looks once whether garbage is collected"
 
 
 @pytest.mark.parametrize("when", ["before", "midway", "after"])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 
 from entrepot.core import hashing, layout
 from entrepot.core.cache import ContentCache
+from entrepot.core.collecting.keeping import Keeping
 from entrepot.core.descriptors import Descriptors
 from entrepot.core.driver import Driver
 from entrepot.core.errors import (
@@ -44,20 +46,28 @@ class Blobs:
         name: RepositoryName,
         cache: ContentCache[bytes],
         known: Descriptors,
+        keeping: Keeping,
         threads: Threads,
     ) -> None:
         self._driver = driver
         self._name = name
         self._cache = cache
         self._known = known
+        self._keeping = keeping
         self._threads = threads
 
     async def find(self, digest: Digest) -> Blob:
         """The blob as the store has it now: both its link and its bytes are looked for.
 
-        Raises BlobUnknownError.
+        So it is answered whether a push may skip it.
+
+        Raises BlobUnknownError: also if it is garbage that is about to be deleted.
         """
-        return await self._existing(digest, await self._stored(digest))
+        stored = await self._stored(digest)
+        found = await self._existing(digest, stored)
+        if await self._keeping.is_condemned(digest, stored):
+            raise _unknown(self._name, digest)
+        return found
 
     async def look(self, digest: Digest) -> Blob:
         """The blob to be sent, before any of it is read: its link and its bytes are looked for,
@@ -150,23 +160,46 @@ class Blobs:
 
         Raises DigestInvalidError: and stores nothing, if it has another.
         """
-        async with aclosing(self._verified(chunks, digest)) as verified:
-            entry = await self._driver.write(layout.blob(digest), verified)
-        await self.link(digest)
-        return entry.size
+
+        async def write() -> int:
+            async with aclosing(self._verified(chunks, digest)) as verified:
+                return (await self._driver.write(layout.blob(digest), verified)).size
+
+        return await self.receive(digest, write)
+
+    async def receive(self, digest: Digest, write: Callable[[], Awaitable[int]]) -> int:
+        """Have `write` put a blob's bytes in their place, then link them; gives their size.
+
+        Raises UnavailableError: if they were deleted as garbage meanwhile, and are to be pushed
+        again.
+        """
+        size: int | None = None
+
+        async def work() -> int:
+            nonlocal size
+            if size is None:
+                size = await write()
+            elif not await self._is_stored(digest):
+                reason = "it was deleted as garbage while it was pushed: push it again"
+                raise UnavailableError(layout.blob(digest), reason)
+            await self.link(digest)
+            return size
+
+        return await self._keeping.receive(digest, digest, work)
 
     async def link(self, digest: Digest, stored: Digest | None = None) -> None:
         await write_link(self._driver, layout.layer_link(self._name, digest), stored or digest)
 
     async def mount(self, digest: Digest, source: RepositoryName | None) -> Blob | None:
         """Link a blob of another repository, or with None of any; None if it is not there."""
-        if source is None:
-            stored = digest
-        else:
-            link = await read_link(self._driver, layout.layer_link(source, digest))
-            if link is None:
-                return None
-            stored = link
+        stored: Digest | None = digest
+        if source is not None:
+            stored = await read_link(self._driver, layout.layer_link(source, digest))
+        if stored is None:
+            return None
+        return await self._keeping.receive(digest, stored, partial(self._mount, digest, stored))
+
+    async def _mount(self, digest: Digest, stored: Digest) -> Blob | None:
         try:
             entry = await self._driver.stat(layout.blob(stored))
         except NotFoundError:
@@ -186,6 +219,13 @@ class Blobs:
             await self._driver.delete([key])
         finally:
             self._known.drop_link(key)
+
+    async def _is_stored(self, digest: Digest) -> bool:
+        try:
+            await self._driver.stat(layout.blob(digest))
+        except NotFoundError:
+            return False
+        return True
 
     async def _existing(self, digest: Digest, stored: Digest) -> Blob:
         try:

@@ -10,6 +10,7 @@ from entrepot.core.access import DeniedError
 from entrepot.core.admission import Admissions, Push
 from entrepot.core.blobs import Blobs
 from entrepot.core.cache import ContentCache
+from entrepot.core.collecting.keeping import Keeping
 from entrepot.core.concurrency import each
 from entrepot.core.content import check_class
 from entrepot.core.descriptors import Descriptors
@@ -47,6 +48,7 @@ class Manifests:
         referrers: Referrers,
         cache: ContentCache[Manifest],
         known: Descriptors,
+        keeping: Keeping,
         rules: Rules,
         admissions: Admissions,
     ) -> None:
@@ -57,6 +59,7 @@ class Manifests:
         self._referrers = referrers
         self._cache = cache
         self._known = known
+        self._keeping = keeping
         self._rules = rules
         self._admissions = admissions
 
@@ -99,20 +102,27 @@ class Manifests:
         digest = _digest_of(reference, content)
         parsed = manifest.parse(content, media_type, digest)
         check_class(parsed, self._rules.classes)
-        if self._rules.verify_references:
-            await self._verify(parsed)
         if isinstance(reference, Tag):
             tags = [*tags, reference]
-        if self._admissions:
-            names = tuple(tag.text for tag in tags)
-            await self._admissions.admit(Push(self._name.text, parsed, names, user))
-        for tag in tags:
-            await self._tags.check(tag, digest)
-        await self._store(parsed)
-        for tag in tags:
-            await self._tags.set(tag, digest)
-        if tags:
-            await self._hold(parsed, tags)
+        is_admitted = not self._admissions
+
+        async def push() -> None:
+            nonlocal is_admitted
+            if self._rules.verify_references:
+                await self._verify(parsed)
+            if not is_admitted:
+                names = tuple(tag.text for tag in tags)
+                await self._admissions.admit(Push(self._name.text, parsed, names, user))
+                is_admitted = True
+            for tag in tags:
+                await self._tags.check(tag, digest)
+            await self._store(parsed)
+            for tag in tags:
+                await self._tags.set(tag, digest)
+            if tags:
+                await self._hold(parsed, tags)
+
+        await self._keeping.push(parsed, push)
         return parsed
 
     async def delete(self, digest: Digest, *, untag: bool = True) -> list[Tag]:

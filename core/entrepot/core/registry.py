@@ -12,6 +12,9 @@ from entrepot.core import catalogue
 from entrepot.core.admission import NO_ADMISSIONS, Admissions
 from entrepot.core.blobs import Blobs
 from entrepot.core.cache import ContentCache
+from entrepot.core.collecting.condemned import Condemned
+from entrepot.core.collecting.keeping import Keeping
+from entrepot.core.collecting.timing import REAL, Timing
 from entrepot.core.concurrency import WIDTH
 from entrepot.core.content import ALL_PLATFORMS, Platforms
 from entrepot.core.costs import CallObserver
@@ -67,12 +70,15 @@ class Registry:
     threads: Threads
     admissions: Admissions = NO_ADMISSIONS
     descriptors: Descriptors = field(default_factory=Descriptors)
+    timing: Timing = REAL
+    condemned: Condemned = field(init=False)
     manifests: ContentCache[Manifest] = field(init=False)
     blobs: ContentCache[bytes] = field(init=False)
     redirects: Redirects = field(init=False)
 
     def __post_init__(self) -> None:
         rules = self.rules
+        object.__setattr__(self, "condemned", Condemned(self.driver, self.timing))
         object.__setattr__(self, "manifests", ContentCache(rules.manifest_cache, 4 * MIB))
         object.__setattr__(self, "blobs", ContentCache(rules.blob_cache, rules.largest_cached_blob))
         object.__setattr__(self, "redirects", Redirects(self.driver, rules.redirected))
@@ -96,7 +102,8 @@ class Repository:
     def __init__(self, registry: Registry, name: RepositoryName) -> None:
         self.name = name
         known = registry.descriptors
-        self.blobs = Blobs(registry.driver, name, registry.blobs, known, registry.threads)
+        keeping = Keeping(registry.driver, name, registry.condemned)
+        self.blobs = Blobs(registry.driver, name, registry.blobs, known, keeping, registry.threads)
         rules = registry.rules
         self.tags = Tags(registry.driver, name, rules.tag_lookups, rules.tags)
         self.referrers = Referrers(registry.driver, name, self.tags)
@@ -109,6 +116,7 @@ class Repository:
             self.referrers,
             registry.manifests,
             known,
+            keeping,
             registry.rules,
             registry.admissions,
         )
@@ -122,15 +130,17 @@ async def open_registry(
     observer: CallObserver | None = None,
     admissions: Admissions = NO_ADMISSIONS,
     descriptors: Descriptors | None = None,
+    timing: Timing = REAL,
 ) -> AsyncGenerator[Registry, None]:
     """A registry over an open driver, which errors call `name`; its threads end with it.
 
     `observer` is told of every call of the driver; without `descriptors`, nothing is remembered
-    of blobs but their bytes.
+    of blobs but their bytes. `timing` is the clock that garbage collection is heeded by.
     """
     threads = Threads(os.cpu_count() or 1, "hash")
     try:
         guarded = GuardedDriver(driver, name, observer)
-        yield Registry(guarded, rules, threads, admissions, descriptors or Descriptors())
+        known = descriptors or Descriptors()
+        yield Registry(guarded, rules, threads, admissions, known, timing)
     finally:
         threads.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime
+from functools import partial
 
 from entrepot.core import hashing, layout
 from entrepot.core.blobs import Blobs, check
@@ -155,16 +156,19 @@ class UploadSession:
 
     async def _finish(self, digest: Digest, size: int) -> None:
         running = await self._resume(digest.algorithm, size)
-        target = layout.blob(digest)
-        try:
+
+        async def write() -> int:
             if running is not None:
                 check(running.digest(), digest)
-                await self._upload.commit(target, size)
+                await self._upload.commit(layout.blob(digest), size)
             else:
                 await self._verify(digest, size)
+            return size
+
+        try:
+            await self._blobs.receive(digest, write)
         except OffsetError as error:
             raise _out_of_order(size, await self.size()) from error
-        await self._blobs.link(digest)
         await self._driver.delete([self._started, self._state(digest.algorithm, size)])
         if digest.algorithm != self.algorithm or running is None:
             await self.cancel()
@@ -189,12 +193,15 @@ class UploadSession:
 
         Raises DigestInvalidError: if this upload never had that content.
         """
+        size = await self._blobs.receive(digest, partial(self._write_again, digest))
+        await self.cancel()
+        return size
+
+    async def _write_again(self, digest: Digest) -> int:
         if await self._exists(self._aside):
             await self._verify_aside(digest)
         elif not await self._was_committed(digest):
             check(hashing.begin(digest.algorithm).digest(), digest)
-        await self._blobs.link(digest)
-        await self.cancel()
         return (await self._driver.stat(layout.blob(digest))).size
 
     async def _was_committed(self, digest: Digest) -> bool:

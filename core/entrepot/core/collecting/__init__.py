@@ -1,0 +1,1 @@
+"""Garbage collection: `collector` runs it, `condemned` is what pushes heed of it."""
