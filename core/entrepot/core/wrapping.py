@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from entrepot.core.driver import Driver, Entry, Prefix, Upload
 from entrepot.core.plugin_options import PluginOptions
@@ -41,6 +41,12 @@ class WrappingDriver(Driver):
     ) -> AsyncGenerator[Entry | Prefix, None]:
         return self.driver.scan(prefix, after=after, delimiter=delimiter)
 
+    def sift(self, prefix: str, wanted: Callable[[str], bool]) -> AsyncGenerator[Entry, None]:
+        """By a `scan` that was overridden, if it was, which is slower but not wrong."""
+        if type(self).scan is WrappingDriver.scan:
+            return self.driver.sift(prefix, wanted)
+        return super().sift(prefix, wanted)
+
     async def copy(self, source: str, target: str) -> Entry:
         return await self.driver.copy(source, target)
 
@@ -59,6 +65,11 @@ class WrappingDriver(Driver):
 
 class MiddlewareOptions(PluginOptions):
     """What a middleware's `options` may contain: subclass it, one field a key."""
+
+    keeps_copies: ClassVar[bool] = False
+    """True, of a class: it answers from copies of what the store has. Who has to see the store
+    itself, as a scrub does, leaves it out.
+    """
 
 
 MiddlewareOptionsT = TypeVar("MiddlewareOptionsT", bound=MiddlewareOptions)

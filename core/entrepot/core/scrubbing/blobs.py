@@ -101,6 +101,7 @@ class Hashing:
         digest = layout.digest_of_blob(entry.key)
         if digest is not None:
             self.blobs += 1
+            self.bytes += entry.size
             await self._settled(entry.key, digest)
             return
         temporary = entry.key.endswith(".tmp")
@@ -119,13 +120,9 @@ class Hashing:
         return bool(problems)
 
     async def _hash(self, key: str, digest: Digest) -> list[Problem]:
-        found, size = await self._contents.hash(key, digest.algorithm, self._count)
+        found, size = await self._contents.hash(key, digest.algorithm, self._passed)
         if found == digest:
             return []
         what = f"it has {size} bytes with the digest {found}"
         mend = self._mending.blob(None, digest)
         return [Problem(Finding("blob-damaged", key, what, digest=str(digest)), mend)]
-
-    def _count(self, size: int) -> None:
-        self.bytes += size
-        self._passed(size)

@@ -25,6 +25,8 @@ _GIB = 1024**3
 class CacheOptions(MiddlewareOptions):
     """Options of the cache middleware."""
 
+    keeps_copies = True
+
     rootdirectory: str = Field(
         min_length=1, description="Where the copies lie: a folder of a local disk."
     )

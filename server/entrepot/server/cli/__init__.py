@@ -18,6 +18,7 @@ from entrepot.server.cli import (
     read_only,
     reindex,
     retention,
+    scrub,
     serve,
     status,
     uploads,
@@ -36,6 +37,7 @@ app.command()(alive.alive)
 app.command()(status.status)
 app.command("du")(usage.usage)
 app.command()(reindex.reindex)
+app.command()(scrub.scrub)
 app.command()(delete.delete)
 app.command()(retention.retention)
 app.add_typer(configuration.app, name="config")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,16 +41,25 @@ class Store:
     plugins: Plugins
 
 
-def store_of(config: Path | None) -> Store:
+def store_of(
+    config: Path | None, *, copies: bool = True, environ: Mapping[str, str] = os.environ
+) -> Store:
     """The store that a configuration names; nothing is opened yet.
+
+    Without `copies`, no middleware that keeps some stands before it. `environ` may change the
+    configuration.
 
     Raises ConfigurationError: with every mistake of the configuration.
     """
     plugins = load_plugins(disabled_by(os.environ))
-    loaded, options = read(config, plugins)
+    loaded, options = read(config, plugins, environ)
     name = loaded.configuration.storage.driver
     registered = plugins.driver(name)
-    around = layers(loaded.configuration, plugins)
+    around = [
+        layer
+        for layer in layers(loaded.configuration, plugins)
+        if copies or not layer.options.keeps_copies
+    ]
 
     @asynccontextmanager
     async def opening() -> AsyncGenerator[Driver, None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -35,12 +35,14 @@ ConfigurationFile = Annotated[
 ]
 
 
-def read(config: Path | None, plugins: Plugins) -> tuple[Loaded, DriverOptions]:
+def read(
+    config: Path | None, plugins: Plugins, environ: Mapping[str, str] = os.environ
+) -> tuple[Loaded, DriverOptions]:
     """The configuration and its driver's options; what is plugged in is checked, too.
 
     Raises ConfigurationError.
     """
-    loaded = load(config, os.environ, plugins.models)
+    loaded = load(config, environ, plugins.models)
     tell("warning", loaded.notes)
     configuration = loaded.configuration
     looks: tuple[Callable[[], object], ...] = (
