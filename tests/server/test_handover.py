@@ -55,13 +55,32 @@ def test_nginx_is_told_the_path_below_its_location(tmp_path: Path) -> None:
     }
 
 
-def test_apache_is_told_the_whole_path_encoded(tmp_path: Path) -> None:
-    root = tmp_path / "a b%41\nü"
-    with client_of(root, http={"sendfile": APACHE}) as client:
+def test_apache_is_told_the_whole_path(tmp_path: Path) -> None:
+    with client_of(tmp_path, http={"sendfile": APACHE}) as client:
         digest = Pusher(client).blob("a", LARGE)
         told = client.get(f"/v2/a/blobs/{digest}").headers["x-sendfile"]
 
-    assert told == f"{tmp_path}/a%20b%2541%0A%C3%BC/{path_of(digest)}"
+    assert told == f"{tmp_path}/{path_of(digest)}"
+
+
+@pytest.mark.parametrize("name", ["a b", "%41", "ü", "a\nb", 'a"b', "a;b"])
+def test_folder_that_apaches_modules_read_differently_is_refused(tmp_path: Path, name: str) -> None:
+    opened = client_of(tmp_path / name, http={"sendfile": APACHE})
+
+    with (
+        pytest.raises(ConfigurationError, match=r"sendfile\.header: .* digits and /._~- only"),
+        opened,
+    ):
+        pass
+
+
+@pytest.mark.parametrize("name", ["a b", "%41", "ü", "a\nb", 'a"b', "a;b"])
+def test_nginx_is_not_told_the_folder(tmp_path: Path, name: str) -> None:
+    with client_of(tmp_path / name) as client:
+        digest = Pusher(client).blob("a", LARGE)
+        told = client.get(f"/v2/a/blobs/{digest}").headers["x-accel-redirect"]
+
+    assert told == f"/entrepot-blobs/{path_of(digest)}"
 
 
 @pytest.mark.parametrize("header", ["bytes=0-9", "bytes=99999999-", "bytes=0-1,5-6", "bytes=x"])

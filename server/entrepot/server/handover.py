@@ -31,7 +31,7 @@ class Handover:
     """Names the file of a blob to a trusted proxy, which then sends it or a range of it.
 
     With a `prefix`, the file is named by it and the path below `root`, a folder with a slash at
-    its end; else by its whole path. `smallest` is bytes: what is smaller is sent from memory.
+    its end; else by its whole path. Either is encoded as in a URL. `smallest` is bytes: what is smaller is sent from memory.
     """
 
     header: str
@@ -60,7 +60,7 @@ class Handover:
 def handover(configuration: Configuration, driver: Driver) -> Handover | None:
     """As `http.sendfile` says; None: nothing is handed over.
 
-    Raises ConfigurationError: if the driver has no files that could be.
+    Raises ConfigurationError: if the driver has no files that could be named.
     """
     section = configuration.http.sendfile
     if not section.header:
@@ -72,5 +72,10 @@ def handover(configuration: Configuration, driver: Driver) -> Handover | None:
             "a proxy could send; remove `http.sendfile`, or store in `filesystem`"
         )
     root = path.removesuffix(_PROBE)
+    if section.header == "X-Sendfile" and quote(root) != root:
+        raise ConfigurationError(
+            f"http.sendfile.header: versions of mod_xsendfile differ in how they read {root!r}; "
+            "store in a folder whose path has letters, digits and /._~- only"
+        )
     proxies = networks_of(configuration.http.trustedproxies)
     return Handover(section.header, section.prefix, root, section.minsize, proxies)
