@@ -24,7 +24,7 @@ from entrepot.core import (
     hookimpl,
 )
 from entrepot.core.configuration import Loaded, load, shown
-from entrepot.core.layers import layers, reaches_another_store, wrapped
+from entrepot.core.layers import layers, wrapped
 from entrepot.core.plugins import Plugins
 from entrepot.drivers.inmemory import InMemoryDriver
 
@@ -36,10 +36,6 @@ class TapeOptions(DriverOptions):
 
 class TwinOptions(MiddlewareOptions):
     storage: OtherStorage
-
-
-class PlainOptions(MiddlewareOptions):
-    """No options."""
 
 
 class Twin(WrappingDriver):
@@ -66,17 +62,11 @@ async def open_twin(options: TwinOptions, driver: Driver) -> AsyncGenerator[Driv
         yield Twin(driver, other)
 
 
-@asynccontextmanager
-async def open_plain(_: PlainOptions, driver: Driver) -> AsyncGenerator[Driver, None]:
-    yield driver
-
-
 @pytest.fixture
 def plugins() -> Plugins:
     @hookimpl
     def register_storage_middlewares(register: RegisterStorageMiddleware) -> None:
         register("twin", open_twin, TwinOptions)
-        register("plain", open_plain, PlainOptions)
 
     @hookimpl
     def register_drivers(register: RegisterDriver) -> None:
@@ -190,18 +180,6 @@ def test_variables_reach_the_other_drivers_parameters(tmp_path: Path, plugins: P
 
     assert isinstance(layer.options, TwinOptions)
     assert layer.options.storage.written == {"reel": "c"}
-
-
-def test_layers_that_reach_another_store_can_be_told(tmp_path: Path, plugins: Plugins) -> None:
-    configuration = loaded(tmp_path, "{tape: {reel: b}}").configuration
-    (twin,) = layers(configuration, plugins)
-    path = tmp_path / "plain.yml"
-    path.write_text(
-        "version: 0.1\nstorage:\n  tape: {reel: a}\nmiddleware: {storage: [{name: plain}]}\n"
-    )
-    (plain,) = layers(load(path, {}).configuration, plugins)
-
-    assert [reaches_another_store(layer) for layer in (twin, plain)] == [True, False]
 
 
 def test_options_made_by_hand_cannot_be_opened_and_say_so() -> None:

@@ -46,11 +46,6 @@ def layers(configuration: Configuration, plugins: Plugins) -> Sequence[Layer]:
     return found
 
 
-def reaches_another_store(layer: Layer) -> bool:
-    """Whether a middleware keeps objects in a further driver's store."""
-    return any(True for _ in other_storages(layer.options))
-
-
 def _bind(other: OtherStorage, path: Path, plugins: Plugins) -> None:
     registered = plugins.driver(other.name, dotted(path))
     options = plugged_options(other.written, registered.options, (*path, other.name))

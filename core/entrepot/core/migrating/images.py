@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from entrepot.core import layout, manifest
 from entrepot.core.errors import (
     DigestInvalidError,
@@ -19,12 +21,21 @@ from entrepot.core.streams import beginning
 _DEEPEST = 32  # indexes within indexes; what is deeper comes in the order of its digests
 
 
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """What of a manifest's content is not there yet."""
+
+    whole: bool  # its blobs, too
+    depth: int  # of indexes around it
+
+
 class Images:
     """Copies the manifests of one repository."""
 
     def __init__(self, objects: Objects, name: RepositoryName) -> None:
         self._objects = objects
         self._name = name
+        self._early: set[Digest] = set()  # children that came before their turn
 
     async def of(self, pair: Pair) -> None:
         """A key among the revisions, as both stores list it."""
@@ -54,6 +65,16 @@ class Images:
         target has its link, which is to be verified.
         """
         key = layout.revision_link(self._name, digest)
+        async with self._objects.alone(key):
+            if digest in self._early or (depth and not await self._is_wanted(key)):
+                return Outcome.THERE
+            needed = Needed(whole, depth)
+            outcome = await self._bring(key, digest, needed, is_there=is_there)
+            if outcome is Outcome.THERE and (depth or self._objects.choice.dry_run):
+                self._early.add(digest)
+            return outcome
+
+    async def _bring(self, key: str, digest: Digest, needed: Needed, *, is_there: bool) -> Outcome:
         objects = self._objects
         try:
             stored = await read_link(objects.source, key)
@@ -62,9 +83,9 @@ class Images:
             objects.record.failed(key, error)
             return Outcome.FAILED
         if parsed is not None:
-            await self._bring_needed(parsed, depth, whole=whole)
+            await self._bring_needed(parsed, needed)
         outcome = Outcome.MISSING if stored is None else await objects.blob(stored)
-        if outcome is Outcome.MISSING and not whole:
+        if outcome is Outcome.MISSING and not needed.whole:
             objects.record.left_out(key, f"the source does not have the manifest {digest}")
         if outcome is not Outcome.THERE:
             return outcome
@@ -75,14 +96,12 @@ class Images:
         key = layout.revision_link(self._name, digest)
         return await entry(self._objects.target, key) is not None
 
-    async def _bring_needed(self, parsed: Manifest, depth: int, *, whole: bool) -> None:
-        if whole:
-            for blob in parsed.blobs:
-                await self._bring_layer(Digest.parse(blob.digest))
-        for child in parsed.manifests if depth < _DEEPEST else ():
+    async def _bring_needed(self, parsed: Manifest, needed: Needed) -> None:
+        for blob in parsed.blobs if needed.whole else ():
+            await self._bring_layer(Digest.parse(blob.digest))
+        for child in parsed.manifests if needed.depth < _DEEPEST else ():
             digest = Digest.parse(child.digest)
-            if await self._is_wanted(layout.revision_link(self._name, digest)):
-                await self.bring(digest, whole=whole, depth=depth + 1)
+            await self.bring(digest, whole=needed.whole, depth=needed.depth + 1)
 
     async def _bring_layer(self, digest: Digest) -> None:
         key = layout.layer_link(self._name, digest)

@@ -136,7 +136,7 @@ class Migration:
             await self._remove(pair)
 
     async def _remove_link(self, pair: Pair) -> None:
-        if pair.key.endswith("/link"):
+        if pair.key.endswith("/link") and not pair.key.endswith(CURRENT):
             await self._remove(pair)
 
     async def _remove(self, pair: Pair) -> None:

@@ -90,7 +90,7 @@ class Objects:
 
     async def blob(self, digest: Digest) -> Outcome:
         """See to it that the target has a blob; several who need it wait for one copy."""
-        async with self._alone(str(digest)):
+        async with self.alone(str(digest)):
             known = self._known.get(str(digest))
             if known is not None:
                 return known
@@ -136,7 +136,8 @@ class Objects:
         self._known[str(digest)] = outcome
 
     @asynccontextmanager
-    async def _alone(self, name: str) -> AsyncGenerator[None, None]:
+    async def alone(self, name: str) -> AsyncGenerator[None, None]:
+        """One task at a time for each name."""
         lock = self._locks.setdefault(name, _Lock())
         lock.users += 1
         try:

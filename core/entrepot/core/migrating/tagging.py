@@ -6,7 +6,7 @@ import hashlib
 
 from entrepot.core.errors import DigestInvalidError, NotFoundError
 from entrepot.core.migrating.images import Images
-from entrepot.core.migrating.objects import Objects, Outcome
+from entrepot.core.migrating.objects import Objects, Outcome, entry
 from entrepot.core.migrating.pairing import Pair
 from entrepot.core.names import Digest
 from entrepot.core.streams import beginning, once
@@ -59,5 +59,15 @@ class Tags:
                 raise _LeftOutError(f"the source does not have the manifest {digest}")
             if outcome is Outcome.FAILED:
                 raise _LeftOutError(f"the manifest {digest} was not copied")
+        await self._bring_history(key, digest)
         await self._objects.target.write(key, once(content))
         return hashlib.sha256(content).hexdigest()
+
+    async def _bring_history(self, key: str, digest: Digest) -> None:
+        """The tag may have moved since its history was listed, too."""
+        folder = key.removesuffix(CURRENT)
+        history = f"{folder}/index/{digest.algorithm}/{digest.hex}/link"
+        if await entry(self._objects.target, history) is None:
+            found = await entry(self._objects.source, history)
+            if found is not None:
+                await self._objects.plain(history, found.size)

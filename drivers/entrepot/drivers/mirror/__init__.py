@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -25,6 +26,8 @@ __all__ = ["MirrorDriver", "MirrorOptions", "open_mirror"]
 
 class MirrorOptions(MiddlewareOptions):
     """Options of the mirror middleware."""
+
+    keeps_copies: ClassVar[bool] = True
 
     storage: OtherStorage = Field(
         description="The second store, in the form of `storage`: one driver and its parameters."
