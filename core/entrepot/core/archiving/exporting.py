@@ -11,7 +11,7 @@ from entrepot.core.archiving.errors import ArchiveError, ContentError
 from entrepot.core.archiving.layouts import DEEPEST
 from entrepot.core.archiving.names import Selection, entry_of
 from entrepot.core.archiving.sources import Source
-from entrepot.core.archiving.targets import WIDTH, Target
+from entrepot.core.archiving.targets import Target
 from entrepot.core.concurrency import each
 from entrepot.core.errors import (
     BlobUnknownError,
@@ -125,6 +125,7 @@ class _Writing:
         self, registry: Registry, target: Target, told: Callable[[int], None] | None
     ) -> None:
         self.done = Exported()
+        self.width = target.width
         self._registry = registry
         self._target = target
         self._told = told
@@ -240,7 +241,7 @@ class _Walk:
             for child in found.manifests:
                 await self._child(child, depth)
             blobs = {blob.digest: blob for blob in found.blobs}  # the same layer may come twice
-            await each(self._blob, blobs.values(), WIDTH)
+            await each(self._blob, blobs.values(), self._writing.width)
             await self._writing.manifest(found)
         except BaseException:
             self._begun.discard(digest)

@@ -5,7 +5,6 @@ Either has an index only when everything that it names is there.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -22,14 +21,14 @@ from entrepot.core.streams import once
 from entrepot.core.threads import Threads
 
 TAR = ".tar"
-WIDTH = 4
-"""Contents that may be written at a time."""
-
+_WIDTH = 4
 _UNFINISHED = ".unfinished"
 
 
 class Target(ABC):
-    """A layout in the making."""
+    """A layout in the making, to which `width` contents may be written at a time."""
+
+    width = 1
 
     def __init__(self, path: Path, threads: Threads) -> None:
         self.name = str(path)
@@ -53,6 +52,8 @@ class Target(ABC):
 
 
 class _Folder(Target):
+    width = _WIDTH
+
     async def prepare(self) -> None:
         """Make it a layout, or find that it is one, and remove what a killed run left."""
         if not (self._path / layouts.MARK).exists():
@@ -108,17 +109,13 @@ class _Tar(Target):
         super().__init__(path, threads)
         self._file = file
         self._written: set[bytes] = set()
-        self._one_at_a_time = asyncio.Lock()
 
     async def has(self, digest: Digest, size: int) -> bool:
         return bytes.fromhex(digest.hex) in self._written
 
     async def write(self, digest: Digest, size: int, chunks: AsyncIterator[bytes]) -> None:
-        async with self._one_at_a_time:
-            if await self.has(digest, size):  # in two images that were read side by side
-                return
-            await self._add(layouts.path_of(digest), size, chunks)
-            self._written.add(bytes.fromhex(digest.hex))
+        await self._add(layouts.path_of(digest), size, chunks)
+        self._written.add(bytes.fromhex(digest.hex))
 
     async def finish(self, entries: Sequence[Descriptor]) -> None:
         for name, content in (
@@ -154,7 +151,7 @@ async def open_target(path: Path) -> AsyncGenerator[Target, None]:
 
     Raises ArchiveError: if it cannot be written, or the folder has something else in it.
     """
-    threads = Threads(WIDTH, "archive")
+    threads = Threads(_WIDTH, "archive")
     try:
         async with _tar(path, threads) if path.suffix == TAR else _folder(path, threads) as target:
             yield target

@@ -9,6 +9,7 @@ import typer
 
 from entrepot.server.cli import (
     alive,
+    archives,
     auth,
     configuration,
     delete,
@@ -36,6 +37,8 @@ app.command()(serve.serve)
 app.command()(alive.alive)
 app.command()(status.status)
 app.command("du")(usage.usage)
+app.command("export")(archives.export_)
+app.command("import")(archives.import_)
 app.command()(reindex.reindex)
 app.command()(scrub.scrub)
 app.command()(delete.delete)
