@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
@@ -116,6 +116,19 @@ class Driver(ABC):
         if source != target:
             await self.delete([source])
         return entry
+
+    async def sift(self, prefix: str, wanted: Callable[[str], bool]) -> AsyncGenerator[Entry, None]:
+        """Objects whose key begins with `prefix`, in the keys' byte order, without some of them.
+
+        `wanted` may be asked about any folder below the prefix, by its key with the slash, in
+        the order of the keys, one at a time, also from another thread. What is below a folder
+        that it refused is left out. Asks nothing and gives everything, for a listing of an
+        object store costs no more; where folders are real, those need not be opened.
+        """
+        async with aclosing(self.scan(prefix)) as items:
+            async for item in items:
+                if isinstance(item, Entry):
+                    yield item
 
     async def link(self, key: str, method: Literal["GET", "HEAD"], seconds: int) -> str | None:
         """A URL at which a client gets the object itself, for `seconds`; None: stream it."""

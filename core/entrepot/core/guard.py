@@ -6,14 +6,16 @@ So that drivers hold backend code only, and no key reaches a store unless it is 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from time import perf_counter
 from types import TracebackType
-from typing import Literal
+from typing import Literal, TypeVar
 
 from entrepot.core.costs import CallObserver, DriverCall, Operation, Statistics
 from entrepot.core.driver import Driver, Entry, Prefix, Upload
 from entrepot.core.errors import DeleteError, KeyInvalidError, StorageError, UnavailableError
+
+ItemT = TypeVar("ItemT", Entry, Entry | Prefix)
 
 _CHARACTERS = "-./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"  # sorted
 _NAME = r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]{1,255}"
@@ -112,15 +114,26 @@ class GuardedDriver(Driver):
             with _Watch(self, self.statistics.delete, keys[0]):
                 await self.driver.delete(keys)
 
-    async def scan(
+    def scan(
         self, prefix: str, *, after: str = "", delimiter: str = ""
     ) -> AsyncGenerator[Entry | Prefix, None]:
-        check_prefix(prefix)
         if delimiter not in {"", "/"}:
             raise KeyInvalidError(prefix, f"the only delimiter is '/', not {delimiter[:_SHOWN]!r}")
+        past = comparable(after)
+        return self._listed(
+            prefix, lambda: self.driver.scan(prefix, after=past, delimiter=delimiter)
+        )
+
+    def sift(self, prefix: str, wanted: Callable[[str], bool]) -> AsyncGenerator[Entry, None]:
+        return self._listed(prefix, lambda: self.driver.sift(prefix, wanted))
+
+    async def _listed(
+        self, prefix: str, begin: Callable[[], AsyncGenerator[ItemT, None]]
+    ) -> AsyncGenerator[ItemT, None]:
+        check_prefix(prefix)
         watch = _Watch(self, self.statistics.scan, prefix, in_steps=True)
         with watch:
-            items = self.driver.scan(prefix, after=comparable(after), delimiter=delimiter)
+            items = begin()
         try:
             while True:
                 with watch.again():

@@ -19,15 +19,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator
 from contextlib import ExitStack, aclosing
+from functools import partial
 from typing import Literal
 
 from entrepot.core import inventory
-from entrepot.core.collecting.marking_repository import MarkedRepository, RepositoryMark
-from entrepot.core.collecting.marking_scans import Shard, blobs, shards
+from entrepot.core.collecting.marking_repository import RepositoryMark
+from entrepot.core.collecting.marking_scans import Shard, shards, unneeded_blobs
 from entrepot.core.collecting.marking_terms import Garbage, LeftAlone, MarkOptions, MarkReport
 from entrepot.core.collecting.marking_turns import in_order
 from entrepot.core.collecting.reachable import ManifestReader
-from entrepot.core.collecting.spill import Membership, Records, Spill, unpacked
+from entrepot.core.collecting.spill import Records, Spill, unpacked
 from entrepot.core.collecting.untagged import Untagged
 from entrepot.core.concurrency import WIDTH, each
 from entrepot.core.driver import Driver
@@ -54,11 +55,10 @@ async def unreachable(
     Raises StorageError: and then nothing that it gave may be deleted.
     """
     with Spill() as needed, Records() as revisions, Records() as layers:
-        marks = RepositoryMark(driver, options, ManifestReader(driver), needed)
+        marks = RepositoryMark(driver, options, ManifestReader(driver), needed, report)
         names = inventory.repositories(driver, "_layers", "_manifests")
         async with aclosing(names), aclosing(in_order(marks.mark, names, WIDTH)) as marked:
             async for found in marked:
-                _count(found, report)
                 for links, digests in ((revisions, found.revisions), (layers, found.layers)):
                     if digests:
                         links.add(found.name.text.encode(), digests)
@@ -96,14 +96,6 @@ def _place(one: Garbage) -> tuple[int, list[str], str, str]:
     return _KINDS.index(one.kind), one.repository.split("/"), one.digest.algorithm, one.digest.hex
 
 
-def _count(found: MarkedRepository, report: MarkReport) -> None:
-    report.repositories += 1
-    report.manifests += found.manifests_seen
-    report.layers += found.layers_seen
-    if found.damage:
-        report.leave_alone(found.name.text, found.damage)
-
-
 def _links(kind: Literal["revision", "layer"], records: Records) -> Iterator[Garbage]:
     for name, digests in records:
         for digest in digests:
@@ -115,13 +107,15 @@ async def _blobs(
 ) -> AsyncGenerator[Garbage, None]:
     """Blobs that are not needed, out of parts of the store that are listed side by side."""
 
+    def count(number: int) -> None:
+        report.blobs += number
+
     async def find(part: tuple[Shard, Records]) -> None:
         shard, found = part
-        is_needed = Membership(needed.between(shard.start, shard.stop))
-        async with aclosing(blobs(driver, shard)) as listed:
-            async for blob in listed:
-                report.blobs += 1
-                if blob.digest not in is_needed and blob.modified < options.oldest_young:
+        among = partial(needed.between, shard.start, shard.stop)
+        async with aclosing(unneeded_blobs(driver, shard, among, count)) as blobs:
+            async for blob in blobs:
+                if blob.modified < options.oldest_young:
                     found.add(blob.size.to_bytes(8), (blob.digest,))
 
     with ExitStack() as stack:

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 from entrepot.core import layout
 from entrepot.core.collecting.marking_manifests import Manifests
-from entrepot.core.collecting.marking_scans import Found, links, links_of_longer_digests
-from entrepot.core.collecting.marking_terms import MarkOptions
+from entrepot.core.collecting.marking_scans import (
+    Found,
+    links_of_longer_digests,
+    unneeded_layers,
+)
+from entrepot.core.collecting.marking_terms import MarkOptions, MarkReport
 from entrepot.core.collecting.reachable import ManifestReader
-from entrepot.core.collecting.spill import Membership, Spill, link_size, packed_digest, unpacked
+from entrepot.core.collecting.spill import Spill, link_size, packed_digest, unpacked
 from entrepot.core.driver import Driver
 from entrepot.core.links import read_link
 from entrepot.core.names import RepositoryName
@@ -20,17 +24,11 @@ _HELD = 1 << 14  # digests in memory; of few repositories there are more
 
 @dataclass(frozen=True, slots=True)
 class MarkedRepository:
-    """Garbage among its links, as packed digests in order, and how many links were seen.
-
-    `damage` says why it is left alone, else is "".
-    """
+    """Garbage among its links, as packed digests in order."""
 
     name: RepositoryName
     revisions: list[bytes]
     layers: list[bytes]
-    manifests_seen: int
-    layers_seen: int
-    damage: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +39,7 @@ class RepositoryMark:
     options: MarkOptions
     reader: ManifestReader
     needed: Spill
+    report: MarkReport
 
     async def mark(self, name: RepositoryName) -> MarkedRepository:
         with Spill(_HELD) as live:
@@ -49,19 +48,25 @@ class RepositoryMark:
             oldest_young = float("-inf") if manifests.damage else self.options.oldest_young
             await self._add_aliased(name, live, oldest_young)
             layers: list[bytes] = []
-            seen = 0
-            is_live = Membership(live.between())
-            async with aclosing(links(self.driver, layout.layers(name))) as found:
+            found = unneeded_layers(self.driver, name, live.between, self._count_layers)
+            async with aclosing(found):
                 async for link in found:
-                    seen += 1
-                    if link.digest in is_live:
-                        continue
                     if link.modified >= oldest_young:
                         self.needed.add((link.digest,))
                     else:
                         layers.append(link.digest)
             self.needed.add(live.between())
-        return MarkedRepository(name, revisions, layers, len(manifests), seen, manifests.damage)
+        self._count(name, manifests)
+        return MarkedRepository(name, revisions, layers)
+
+    def _count_layers(self, number: int) -> None:
+        self.report.layers += number
+
+    def _count(self, name: RepositoryName, manifests: Manifests) -> None:
+        self.report.repositories += 1
+        self.report.manifests += len(manifests)
+        if manifests.damage:
+            self.report.leave_alone(name.text, manifests.damage)
 
     async def _add_aliased(self, name: RepositoryName, live: Spill, oldest_young: float) -> None:
         """What links that stay say in place of their own digest.

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from entrepot.core import layout
-from entrepot.core.collecting.spill import packed
+from entrepot.core.collecting.spill import Membership, packed
 from entrepot.core.driver import Driver, Entry
-from entrepot.core.names import ALGORITHMS
+from entrepot.core.names import ALGORITHMS, RepositoryName
 
-_HEX = "|".join(f"{name}/[0-9a-f]{{{size}}}" for name, size in sorted(ALGORITHMS.items()))
-_LINK = re.compile(rf"({_HEX})/link", re.ASCII)
-_BLOBS = {
-    name: re.compile(rf"([0-9a-f]{{2}})/(\1[0-9a-f]{{{size - 2}}})/data", re.ASCII)
-    for name, size in ALGORITHMS.items()
-}
+_LINK = re.compile(
+    "|".join(rf"{name}/[0-9a-f]{{{size}}}/(?:link)?" for name, size in ALGORITHMS.items()), re.ASCII
+)
+_BLOB = re.compile(
+    "|".join(
+        rf"{name}/([0-9a-f]{{2}})/\{number}[0-9a-f]{{{size - 2}}}/(?:data)?"
+        for number, (name, size) in enumerate(ALGORITHMS.items(), 1)
+    ),
+    re.ASCII,
+)
 _DIGITS = "0123456789abcdef"
 _EVERY_SHA256 = "sha256/g"  # behind the links of all digests that begin with sha256
 
@@ -32,14 +37,12 @@ class Found(NamedTuple):
 
 async def links(driver: Driver, folder: str, after: str = "") -> AsyncGenerator[Found, None]:
     """Links in a folder of layers or revisions, in their order."""
-    begins = len(folder)
-    match = _LINK.fullmatch
+    read = _Keys(folder, _LINK).digest
     async with aclosing(driver.scan(folder, after=after)) as entries:
         async for entry in entries:
-            found = match(entry.key, begins)
-            if found is not None and isinstance(entry, Entry):
-                algorithm, hexadecimal = found[1].split("/")
-                yield Found(packed(algorithm, hexadecimal), entry.size, entry.modified)
+            digest = read(entry.key)
+            if digest is not None and isinstance(entry, Entry):
+                yield Found(digest, entry.size, entry.modified)
 
 
 def links_of_longer_digests(driver: Driver, folder: str) -> AsyncGenerator[Found, None]:
@@ -47,11 +50,21 @@ def links_of_longer_digests(driver: Driver, folder: str) -> AsyncGenerator[Found
     return links(driver, folder, folder + _EVERY_SHA256)
 
 
+def unneeded_layers(
+    driver: Driver,
+    name: RepositoryName,
+    needed: Callable[[], Iterator[bytes]],
+    count: Callable[[int], None],
+) -> AsyncGenerator[Found, None]:
+    """Links to blobs that are not `needed`; see `_unneeded`."""
+    folder = layout.layers(name)
+    return _unneeded(driver, folder, _Keys(folder, _LINK), needed, count)
+
+
 class Shard(NamedTuple):
     """Some of the blobs: keys of a prefix, packed digests from `start` on and before `stop`."""
 
-    algorithm: str
-    digit: str  # that the digests begin with; "" for all of an algorithm
+    prefix: str
     start: bytes
     stop: bytes
 
@@ -62,16 +75,63 @@ def shards() -> Iterator[Shard]:
         for digit in _DIGITS if algorithm == "sha256" else [""]:
             start = packed(algorithm, digit.ljust(size, "0"))
             stop = packed(algorithm, digit.ljust(size, "f")) + b"\xff"
-            yield Shard(algorithm, digit, start, stop)
+            yield Shard(f"{layout.BLOBS}{algorithm}/{digit}", start, stop)
 
 
-async def blobs(driver: Driver, shard: Shard) -> AsyncGenerator[Found, None]:
-    """The blobs of a shard, in order."""
-    folder = f"{layout.BLOBS}{shard.algorithm}/"
-    begins = len(folder)
-    match = _BLOBS[shard.algorithm].fullmatch
-    async with aclosing(driver.scan(folder + shard.digit)) as entries:
+def unneeded_blobs(
+    driver: Driver,
+    shard: Shard,
+    needed: Callable[[], Iterator[bytes]],
+    count: Callable[[int], None],
+) -> AsyncGenerator[Found, None]:
+    """Blobs of a shard that are not `needed`; see `_unneeded`."""
+    return _unneeded(driver, shard.prefix, _Keys(layout.BLOBS, _BLOB), needed, count)
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """How digests are written in keys below a folder."""
+
+    folder: str
+    pattern: re.Pattern[str]
+
+    def digest(self, key: str) -> bytes | None:
+        """That of an object, or of a folder that is its alone; None if it is another's."""
+        found = self.pattern.fullmatch(key, len(self.folder))
+        if found is None:
+            return None
+        parts = found[0].split("/")
+        return packed(parts[0], parts[-2])
+
+
+async def _unneeded(
+    driver: Driver,
+    prefix: str,
+    keys: _Keys,
+    needed: Callable[[], Iterator[bytes]],
+    count: Callable[[int], None],
+) -> AsyncGenerator[Found, None]:
+    """What is below a prefix and not `needed`, which gives packed digests in order, each time.
+
+    What is needed is not even looked at where the driver can do without. `count` is told of
+    everything, by numbers.
+    """
+    asked, given = Membership(needed()), Membership(needed())
+    refused = 0
+
+    def wanted(folder: str) -> bool:
+        nonlocal refused
+        digest = keys.digest(folder)
+        if digest is None or digest not in asked:
+            return True
+        refused += 1
+        return False
+
+    async with aclosing(driver.sift(prefix, wanted)) as entries:
         async for entry in entries:
-            found = match(entry.key, begins)
-            if found is not None and isinstance(entry, Entry):
-                yield Found(packed(shard.algorithm, found[2]), entry.size, entry.modified)
+            digest = keys.digest(entry.key)
+            if digest is not None:
+                count(1)
+                if digest not in given:
+                    yield Found(digest, entry.size, entry.modified)
+    count(refused)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import tempfile
 from binascii import unhexlify
@@ -77,9 +78,7 @@ class _Run:
     count: int
 
     def __getitem__(self, index: int) -> bytes:
-        size = _WIDTH[self.rank]
-        self.file.seek(self.start + index * size)
-        return self.file.read(size)
+        return self._read(index, 1)
 
     def __len__(self) -> int:
         return self.count
@@ -87,15 +86,21 @@ class _Run:
     def from_index(self, index: int) -> Iterator[bytes]:
         size = _WIDTH[self.rank]
         for first in range(index, self.count, _BLOCK):
-            self.file.seek(self.start + first * size)
-            block = self.file.read(min(_BLOCK, self.count - first) * size)
+            block = self._read(first, min(_BLOCK, self.count - first))
             yield from (block[at : at + size] for at in range(0, len(block), size))
+
+    def _read(self, index: int, count: int) -> bytes:
+        """Without moving the file's position, so that several threads can do it."""
+        size = _WIDTH[self.rank]
+        with locally():
+            return os.pread(self.file.fileno(), count * size, self.start + index * size)
 
 
 class Spill:
     """A set of packed digests, `held` of them in memory at most.
 
-    To be closed. Its calls block, for as long as a read or write of a local file takes.
+    To be closed. Its calls block, for as long as a read or write of a local file takes. While
+    nothing is added, threads may share it.
 
     Raises FullError: out of any of them, if there is no room for temporary files.
     """
@@ -144,13 +149,12 @@ class Spill:
     def _write(self) -> None:
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="entrepot-")  # noqa: SIM115 - `__exit__`
-        for rank, size in enumerate(_WIDTH):
+        for rank in range(len(_WIDTH)):
             keys = sorted(key for key in self._held if key[0] == rank)
             if keys:
-                start = self._file.seek(0, 2)
+                self._runs.append(_Run(self._file, self._file.tell(), rank, len(keys)))
                 self._file.write(b"".join(keys))
-                self._runs.append(_Run(self._file, start, rank, len(keys)))
-                assert self._file.tell() - start == len(keys) * size
+        self._file.flush()
         self._held.clear()
 
 

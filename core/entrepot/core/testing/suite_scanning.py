@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from contextlib import aclosing
 
 from entrepot.core.driver import Driver, Entry, Prefix
 from entrepot.core.testing.bounds import Bounds
-from entrepot.core.testing.material import content, find, folder, keys, put, put_all
+from entrepot.core.testing.material import content, find, folder, keys, put, put_all, sifted
 
 # `-` and `.` come before `/`, digits after: a walk of folders in name order gets this wrong.
 _ORDERED = ["a-b/x", "a.b/x", "a/b", "a/c/d", "a0/x", "aa", "b"]
@@ -236,11 +237,47 @@ class Scanning(Bounds):
                 list(dict.fromkeys(_shortened(key, prefix) for key in expected)),
             )
 
+    async def test_sift_of_all_is_a_scan(self, driver: Driver) -> None:
+        await put_all(driver, _ORDERED)
+
+        for prefix in ("", "a", "a/", "a/c", "a/c/", "b", "x/"):
+            expected = [key for key in _ORDERED if key.startswith(prefix)]
+            assert await sifted(driver, prefix, lambda _: True) == expected
+
+    async def test_sift_leaves_out_folders_that_it_asked_about(self, driver: Driver) -> None:
+        written = sorted([*_ORDERED, "a/c-d/x", "a/c/e/f", "a/c/e/g", "a0/y/z"])
+        folders = sorted({key[: end + 1] for key in written for end in _ends(key)})
+        await put_all(driver, written)
+
+        for refused in ({"a/c/"}, {"a-b/", "a/", "a0/y/"}, {"a/c/e/", "a0/"}, set(folders)):
+            asked: list[str] = []
+            found = await sifted(driver, "a", _asking(asked, refused))
+            left_out = refused.intersection(asked)
+            assert asked == sorted(set(asked).intersection(folders))
+            assert found == [
+                key
+                for key in written
+                if key.startswith("a") and not any(map(key.startswith, left_out))
+            ]
+
     async def test_scan_shows_a_write_at_once(self, driver: Driver) -> None:
         for number in range(10):
             await put(driver, f"a/{number}")
 
             assert len(await keys(driver, "a/")) == number + 1
+
+
+def _asking(asked: list[str], refused: set[str]) -> Callable[[str], bool]:
+    def wanted(folder: str) -> bool:
+        asked.append(folder)
+        return folder not in refused
+
+    return wanted
+
+
+def _ends(key: str) -> list[int]:
+    """Where the names of a key's folders end."""
+    return [place for place, character in enumerate(key) if character == "/"]
 
 
 def _many_keys(count: int) -> list[str]:

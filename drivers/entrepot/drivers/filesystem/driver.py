@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from typing import cast
 
 from entrepot.core import (
     DeleteError,
@@ -115,16 +116,25 @@ class FilesystemDriver(Driver):
         if failures:
             raise DeleteError(failures)
 
-    async def scan(
+    def scan(
         self, prefix: str, *, after: str = "", delimiter: str = ""
     ) -> AsyncGenerator[Entry | Prefix, None]:
-        items = Walk(self._files.root, after, delimiter).items(prefix)
-        size = _FIRST_PAGE
+        return self._walked(prefix, Walk(self._files.root, after, delimiter), _FIRST_PAGE)
+
+    def sift(self, prefix: str, wanted: Callable[[str], bool]) -> AsyncGenerator[Entry, None]:
+        found = self._walked(prefix, Walk(self._files.root, wanted=wanted), _PAGE)
+        return cast("AsyncGenerator[Entry, None]", found)  # a Prefix comes of a delimiter only
+
+    async def _walked(
+        self, prefix: str, walk: Walk, size: int
+    ) -> AsyncGenerator[Entry | Prefix, None]:
+        items = walk.items(prefix)
         while True:
             with translating(prefix, self._files.path(prefix)):
                 page = await self._threads.run(list, islice(items, size))
             for item in page:
-                yield item
+                if item is not None:
+                    yield item
             if len(page) < size:
                 return
             size = _PAGE

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from entrepot.core import Entry, Prefix
 from entrepot.drivers.filesystem.files import is_temporary
 
-_NAME = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
+_matches = re.compile(r"[A-Za-z0-9._-]+", re.ASCII).fullmatch
 _GONE = (FileNotFoundError, NotADirectoryError)
 
 
@@ -24,11 +24,15 @@ class Walk:
     """
 
     root: str
-    after: str
-    delimiter: str
+    after: str = ""
+    delimiter: str = ""
+    wanted: Callable[[str], bool] | None = None  # whether to enter a folder
 
-    def items(self, prefix: str) -> Iterator[Entry | Prefix]:
-        """What `Driver.scan` gives for a prefix."""
+    def items(self, prefix: str) -> Iterator[Entry | Prefix | None]:
+        """What `Driver.scan` gives for a prefix; None for a folder that is not wanted.
+
+        So whoever takes a number of items at a time waits for a number of names at most.
+        """
         folder, slash, beginning = prefix.rpartition("/")
         if self._may_hold_more(prefix):
             yield from self._below(folder + slash, beginning)
@@ -37,33 +41,38 @@ class Walk:
         """Whether a key that begins with `prefix` can be past `after`."""
         return prefix >= self.after or self.after.startswith(prefix)
 
-    def _below(self, base: str, beginning: str = "") -> Iterator[Entry | Prefix]:
+    def _below(self, base: str, beginning: str = "") -> Iterator[Entry | Prefix | None]:
         for name in self._names(base, beginning):
             key = base + name
-            if not name.endswith("/"):
+            if name[-1] != "/":
                 entry = self._entry(key)
                 if entry is not None:
                     yield entry
-            elif not self.delimiter:
+            elif self.delimiter:
+                if self._holds(key):
+                    yield Prefix(key)
+            elif self.wanted is None or self.wanted(key):
                 yield from self._below(key)
-            elif self._holds(key):
-                yield Prefix(key)
+            else:
+                yield None
 
     def _names(self, base: str, beginning: str) -> list[str]:
         """The names in a folder, those of folders with their slash, in the order of the keys."""
         found: list[str] = []
+        after = self.after
         try:
-            with os.scandir(os.path.join(self.root, base)) as entries:
+            with os.scandir(f"{self.root}/{base}") as entries:
                 for entry in entries:
                     name = entry.name
-                    if not name.startswith(beginning) or not _is_shown(name):
+                    if (beginning and not name.startswith(beginning)) or not _is_shown(name):
                         continue
                     if entry.is_dir():
                         name += "/"
-                        if self._may_hold_more(base + name):
-                            found.append(name)
-                    elif base + name > self.after:
-                        found.append(name)
+                        if after and not self._may_hold_more(base + name):
+                            continue
+                    elif after and base + name <= after:
+                        continue
+                    found.append(name)
         except _GONE:
             return []
         found.sort()
@@ -72,13 +81,13 @@ class Walk:
     def _holds(self, base: str) -> bool:
         """Whether there is an object past `after` below a folder."""
         if not self.after.startswith(base):
-            return _holds_any(os.path.join(self.root, base))
-        deep = Walk(self.root, self.after, "")
+            return _holds_any(f"{self.root}/{base}")
+        deep = Walk(self.root, self.after)
         return next(deep._below(base), None) is not None
 
     def _entry(self, key: str) -> Entry | None:
         try:
-            status = os.stat(os.path.join(self.root, key))
+            status = os.stat(f"{self.root}/{key}")
         except _GONE:
             return None  # deleted since the folder was read
         if not stat.S_ISREG(status.st_mode):
@@ -87,7 +96,7 @@ class Walk:
 
 
 def _is_shown(name: str) -> bool:
-    return _NAME.fullmatch(name) is not None and not is_temporary(name)
+    return _matches(name) is not None and (name[-4:] != ".tmp" or not is_temporary(name))
 
 
 def _holds_any(folder: str) -> bool:
