@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 from tests.server.conftest import Pusher
 from typer.testing import CliRunner, Result
 
+from entrepot.core.collecting.timing import LONGEST_PUSH
 from entrepot.core.configuration import load
-from entrepot.core.deletion import LONGEST_PUSH
 from entrepot.server.app import create_app
 from entrepot.server.cli import app
 

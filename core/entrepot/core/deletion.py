@@ -23,9 +23,6 @@ from entrepot.core.purging import uploads_of
 from entrepot.core.registry import Registry, Repository
 from entrepot.core.streams import gather
 
-LONGEST_PUSH = 60.0
-"""Seconds that the push of a manifest takes at most, from its look at what it names."""
-
 _BATCH = 1000  # keys
 _CURRENT = "/current/link"
 

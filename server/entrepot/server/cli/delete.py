@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from entrepot.core import deletion, inventory
+from entrepot.core.collecting.timing import LONGEST_PUSH
 from entrepot.core.driver import Driver
 from entrepot.core.errors import ConfigurationError, ProtocolError
 from entrepot.core.names import Digest, Reference, RepositoryName, Tag
@@ -26,7 +27,7 @@ from entrepot.server.cli.progress import progress
 from entrepot.server.cli.reporting import reported, tell
 
 _CONTINUED = "run it again to go on where it stopped"
-_WAIT = deletion.LONGEST_PUSH + 5  # seconds; five for a request of such a push that is slow
+_WAIT = LONGEST_PUSH + 5  # seconds; a push that takes longer looks again at what it names
 
 
 @dataclass(frozen=True, slots=True)
