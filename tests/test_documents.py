@@ -59,6 +59,13 @@ STARTED = [place for place in EXAMPLES if not place.startswith("plugins.md:")]
 """What plugins.md shows needs the plug-ins that it tells how to write."""
 
 
+def stores(configuration: Configuration) -> set[str]:
+    """The drivers that have to be opened, also those of middlewares."""
+    others = [item.options.get("storage") for item in configuration.middleware.storage]
+    named = [name for other in others if is_mapping(other) for name in other]
+    return {configuration.storage.driver, *named}
+
+
 @cache
 def plugins() -> Plugins:
     return load_plugins()
@@ -136,7 +143,7 @@ def test_example_is_what_the_schema_describes(place: Path) -> None:
 @pytest.mark.parametrize("place", STARTED, indirect=True)
 def test_example_is_started(place: Path) -> None:
     configuration = loaded(place).configuration
-    if configuration.storage.driver not in ALONE:
+    if not stores(configuration) <= ALONE:
         pytest.skip("its storage is a service of somebody else")
 
     with TestClient(create_app(configuration, plugins())) as client:

@@ -12,7 +12,7 @@ from entrepot.core.plugins import load_plugins
 
 PAGE = Path(__file__).parents[2].joinpath("docs", "middleware.md").read_text(encoding="utf-8")
 MIDDLEWARES = load_plugins().storage_middlewares
-OURS = ["cache", "cloudfront", "redirect", "rewrite"]
+OURS = ["cache", "cloudfront", "mirror", "redirect", "rewrite"]
 
 
 def rows(name: str) -> list[tuple[str, str]]:

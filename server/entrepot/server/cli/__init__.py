@@ -14,6 +14,7 @@ from entrepot.server.cli import (
     configuration,
     delete,
     drivers,
+    migrate,
     notifications,
     plugins,
     read_only,
@@ -42,6 +43,7 @@ app.command("import")(archives.import_)
 app.command()(reindex.reindex)
 app.command()(scrub.scrub)
 app.command()(delete.delete)
+app.command("migrate")(migrate.migrate_)
 app.command()(retention.retention)
 app.add_typer(configuration.app, name="config")
 app.add_typer(auth.app, name="auth")
