@@ -111,7 +111,8 @@ def _show(found: dict[str, list[tuple[float, float, float]]]) -> None:
         together[way] = median(one + other for one, other, _ in figures)
         print(f"{way:26}  {registry:9.2f} {proxy:9.2f} {together[way]:9.2f}  {wall:28.2f}")
     proxied, handed = (together[way] for way in WAYS)
-    print(f"X-Accel-Redirect takes {handed / proxied:.2f} of the processor time")
+    if proxied:  # a small blob may take no time that can be measured
+        print(f"X-Accel-Redirect takes {handed / proxied:.2f} of the processor time")
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from entrepot.core.names import Digest
 from entrepot.core.networks import Network, networks_of
 from entrepot.server.authorization.addresses import is_from_proxy
 
-_PROBE = layout.blob(Digest.of(b""))
+_PROBE = layout.blob(Digest.parse("sha256:" + 64 * "0"))  # which nothing has
 _DECIDED_HERE = ("if-match", "if-unmodified-since")  # the proxy would compare its own values
 
 
@@ -31,7 +31,7 @@ class Handover:
     """Names the file of a blob to a trusted proxy, which then sends it or a range of it.
 
     With a `prefix`, the file is named by it and the path below `root`, a folder with a slash at
-    its end; else by its whole path. Either is encoded as in a URL. `smallest` is bytes: what is smaller is sent from memory.
+    its end; else by its whole path. `smallest` is bytes: what is smaller is sent from here.
     """
 
     header: str
@@ -44,7 +44,8 @@ class Handover:
         """What the header says in answer to a request; None: the bytes are sent from here."""
         if blob.size < self.smallest or not is_from_proxy(scope, self.proxies):
             return None
-        if any(name in Headers(scope=scope) for name in _DECIDED_HERE):
+        headers = Headers(scope=scope)
+        if any(name in headers for name in _DECIDED_HERE):
             return None
         path = driver.local_path(layout.blob(blob.stored))
         if path is None or not path.startswith(self.root):
