@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from entrepot.core import MiddlewareOptions
 from entrepot.core.configuration import Duration
+from entrepot.core.configuration.tree import is_list
 from entrepot.drivers.redirect import base_url
 
 _AWS_RANGES = "https://ip-ranges.amazonaws.com/ip-ranges.json"
@@ -27,10 +28,10 @@ def _regions(given: object) -> object:
     """A text of names between commas, or a list of names."""
     if isinstance(given, str):
         given = given.split(",")
-    if isinstance(given, list | tuple):
-        words = [str(word).strip().lower() for word in given]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - checked as they are used
-        return tuple(word for word in words if word)
-    return given
+    if not is_list(given):
+        return given
+    words = (str(word).strip().lower() for word in given)
+    return tuple(word for word in words if word)
 
 
 class CloudfrontOptions(MiddlewareOptions):
