@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -11,8 +12,10 @@ from tests.core.testing.dictionary import DictionaryDriver
 from entrepot.core import accounting, layout
 from entrepot.core.accounting import Account, Holding, account, count_tags
 from entrepot.core.driver import Driver
+from entrepot.core.errors import UnavailableError
 from entrepot.core.names import Digest, RepositoryName, Tag
 from entrepot.core.registry import Registry, Rules, open_registry
+from entrepot.core.testing import FaultyDriver
 from entrepot.core.turns import last_turns, take_turn
 
 pytestmark = pytest.mark.anyio
@@ -91,6 +94,29 @@ async def test_alias_of_distribution_is_the_content_it_names(driver: Driver) -> 
 
     assert found.holdings == (Holding(FIRST, blobs=1, logical=len(content), own=len(content)),)
     assert (found.unlinked, found.missing) == (0, 0)
+
+
+async def test_nothing_is_read_but_aliases(registry: Registry, driver: Driver) -> None:
+    await push(registry, FIRST, b"layer")
+    await put(driver, layout.layer_link(FIRST, Digest.of(b"empty")), b"")
+    alias = layout.layer_link(FIRST, Digest.of(b"layer", "sha512"))
+    await put(driver, alias, str(Digest.of(b"layer")).encode())
+    seen = FaultyDriver(driver)
+
+    assert (await account(seen)).blobs == 3
+    assert [call for call in seen.calls if call[0] != "scan"] == [("read", alias)]
+
+
+async def test_no_place_for_temporary_files(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("unable to open database file")
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
+
+    with pytest.raises(UnavailableError, match="this machine's temporary files: unable to open"):
+        await account(driver)
 
 
 async def test_more_than_is_written_at_a_time(

@@ -113,10 +113,16 @@ def test_containerd_imports_what_was_exported(site: Site, filled: dict[str, Imag
     with containerd() as ctr:
         ctr("images", "import", "--no-unpack", "--all-platforms", path)
         listed = [line.split()[:3] for line in ctr("images", "list").splitlines()[1:]]
+        back = site.folder / "back.tar"
+        ctr("images", "export", "--all-platforms", back, f"{site.repository}/multi:1")
+    target = f"{site.repository}/back"
+    entrepot(site.server, "import", back, "--repository", target)
 
     assert {name: digest for name, _, digest in listed} == {
         f"{site.repository}/{name}:1": filled[name].digest for name in ("single", "multi")
     }
+    site.registry.verify(target, "1")
+    assert site.registry.digest(target, "1") == filled["multi"].digest
 
 
 @pytest.mark.parametrize("client", ["skopeo", "oras", "regctl", "crane"])

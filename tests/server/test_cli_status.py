@@ -50,7 +50,7 @@ async def _fill(folder: Path) -> None:
                 await repository.blobs.put(Digest.of(content), chunks(content))
             for tag in ("1", "2"):
                 await repository.manifests.put(Tag(tag), MANIFESTS[name], None)
-        upload = await repository.uploads.start()
+        upload = await registry.repository(RepositoryName("other")).uploads.start()
         await upload.append(chunks(b"half"))
         await take_turn(driver, "uploadpurging", 60, 60.0, "host:1")
         await read_only.turn_on(driver, "moving [house]", 1.0)
@@ -67,7 +67,7 @@ def test_status(configuration: Path) -> None:
     rows = {line[:18].strip(): line[18:].strip() for line in result.stdout.splitlines()}
     assert rows["storage"] == "filesystem"
     assert (rows["repositories"], rows["tags"], rows["manifests"]) == ("2", "4", "2")
-    assert rows["physical size"].endswith("in 5 blobs, each once")
+    assert rows["physical size"].endswith("in 5 blobs, counted once")
     assert rows["open uploads"].startswith("1, ")
     assert rows["read-only"] == "yes, by `entrepot readonly`: moving [house]"
     assert rows["last uploadpurging"].endswith("ago, by host:1")

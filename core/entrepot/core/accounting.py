@@ -16,6 +16,7 @@ from operator import itemgetter
 from entrepot.core import inventory
 from entrepot.core.concurrency import WIDTH, each
 from entrepot.core.driver import Driver
+from entrepot.core.errors import UnavailableError
 from entrepot.core.inventory import Item
 from entrepot.core.links import read_link
 from entrepot.core.names import Digest, RepositoryName
@@ -77,6 +78,8 @@ async def account(driver: Driver, told: Callable[[int], None] | None = None) -> 
 
     What is pushed or deleted meanwhile may be counted or not. `told` hears of every so many
     more links and blobs seen. Costs listings of all links and all blobs.
+
+    Raises UnavailableError: also if there is no place for temporary files.
     """
     with _gathering() as gathered:
         holdings = await _links(driver, gathered, told or _nobody)
@@ -104,9 +107,12 @@ async def count_tags(
 
 @contextmanager
 def _gathering() -> Generator[sqlite3.Connection, None, None]:
-    with closing(sqlite3.connect("", isolation_level=None)) as connection:
-        connection.executescript(_TABLES)
-        yield connection
+    try:
+        with closing(sqlite3.connect("", isolation_level=None)) as connection:
+            connection.executescript(_TABLES)
+            yield connection
+    except sqlite3.Error as error:
+        raise UnavailableError("", f"this machine's temporary files: {error}") from error
 
 
 async def _links(

@@ -396,6 +396,11 @@ async def test_a_folder_with_something_else_in_it(registry: Registry, tmp_path: 
     assert files_in(tmp_path) == ["letter"]
 
 
+async def test_no_compressed_tar_is_written(registry: Registry, tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match=r"say FILE\.tar, and compress it afterwards"):
+        await out(registry, tmp_path / "it.tar.gz")
+
+
 # -- layouts of others -------------------------------------------------------------------------
 
 

@@ -202,7 +202,7 @@ def open_source(path: Path, *, index_alone: bool = False) -> Generator[Source, N
             source.load()
             yield source
     except OSError as error:
-        raise ArchiveError(f"{error.filename or path}: {error.strerror}") from error
+        raise ArchiveError(f"{error.filename or path}: {error.strerror or error}") from error
     finally:
         threads.close()
 

@@ -23,6 +23,7 @@ from entrepot.core.threads import Threads
 TAR = ".tar"
 _WIDTH = 4
 _UNFINISHED = ".unfinished"
+_COMPRESSED = {".gz", ".tgz", ".xz", ".bz2", ".zst"}
 
 
 class Target(ABC):
@@ -151,12 +152,14 @@ async def open_target(path: Path) -> AsyncGenerator[Target, None]:
 
     Raises ArchiveError: if it cannot be written, or the folder has something else in it.
     """
+    if path.suffix in _COMPRESSED:
+        raise ArchiveError(f"{path}: say FILE.tar, and compress it afterwards")
     threads = Threads(_WIDTH, "archive")
     try:
         async with _tar(path, threads) if path.suffix == TAR else _folder(path, threads) as target:
             yield target
     except OSError as error:
-        raise ArchiveError(f"{error.filename or path}: {error.strerror}") from error
+        raise ArchiveError(f"{error.filename or path}: {error.strerror or error}") from error
     finally:
         threads.close()
 

@@ -23,6 +23,7 @@ from entrepot.core.archiving import (
     open_target,
 )
 from entrepot.core.errors import ConfigurationError, NameInvalidError
+from entrepot.core.lines import one_line
 from entrepot.core.names import RepositoryName
 from entrepot.core.read_only import Switch
 from entrepot.core.registry import Registry, open_registry
@@ -174,6 +175,6 @@ def _end(done: Exported | Imported, what: str, *, as_json: bool) -> None:
         told = f"{what}: {done.names} images by name, {done.written} blobs written, {size}"
         left_out = done.left_out if isinstance(done, Exported) else 0
         typer.echo(told + (f", {left_out} left out" if left_out else ""))
-    tell("error", done.failures)
+    tell("error", map(one_line, done.failures))  # in which names are that anybody wrote
     if done.failures:
         raise typer.Exit(1)

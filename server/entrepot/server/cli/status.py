@@ -117,8 +117,8 @@ def _show(found: _Status) -> None:
     rows.add_row("repositories", f"{len(held.holdings):,}")
     rows.add_row("tags", f"{found.tags:,}")
     rows.add_row("manifests", f"{sum(holding.manifests for holding in held.holdings):,}")
-    rows.add_row("logical size", _bytes(held.logical, "of what repositories link to, each for all"))
-    rows.add_row("physical size", _bytes(held.physical, f"in {held.blobs:,} blobs, each once"))
+    rows.add_row("logical size", _bytes(held.logical, "that repositories link to, counted in each"))
+    rows.add_row("physical size", _bytes(held.physical, f"in {held.blobs:,} blobs, counted once"))
     rows.add_row("in no repository", _bytes(held.unlinked, "of the physical size"))
     if held.missing:
         rows.add_row("missing", f"{held.missing:,} links to blobs that are not there")
