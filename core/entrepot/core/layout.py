@@ -16,6 +16,10 @@ OURS = "entrepot/"
 """What is ours alone and belongs to no repository."""
 READ_ONLY = f"{OURS}readonly"
 """Says, by being there, that no replica takes or removes anything."""
+RECORDING = f"{OURS}pulls/recording"
+"""Says by its time that pulls were recorded then."""
+RECORDING_BEGAN = f"{OURS}pulls/began"
+"""Says by its time since when they are."""
 
 
 def blob(digest: Digest) -> str:
@@ -104,6 +108,15 @@ def referrers(name: RepositoryName, subject: Digest) -> str:
 def referrer(name: RepositoryName, subject: Digest, digest: Digest) -> str:
     """The descriptor of a manifest that has `subject`; derivable from that manifest."""
     return f"{referrers(name, subject)}{digest.algorithm}/{digest.hex}/descriptor.json"
+
+
+def pulls(name: RepositoryName) -> str:
+    return f"{repository(name)}_pulled/"
+
+
+def pulled(name: RepositoryName, tag: Tag) -> str:
+    """Says by its time when the tag was pulled."""
+    return f"{pulls(name)}{tag.text}/at"
 
 
 def turns(work: str) -> str:

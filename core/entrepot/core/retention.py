@@ -2,7 +2,8 @@
 
 Rules only keep: a tag goes if a rule lets it expire and none keeps it. When a tag was pushed
 is when its link was written. Costs a listing of each repository's tags, two where a rule has
-`keep`, and a few requests for each tag that goes; memory grows with `keep`, not with the tags.
+`keep`, and a few requests for each tag that goes. Memory grows with `keep`, not with the tags;
+where a rule has `pulls`, with those of a repository that were pulled.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from entrepot.core import inventory, layout
+from entrepot.core import inventory, layout, pulls
 from entrepot.core.concurrency import WIDTH, each
 from entrepot.core.configuration.durations import Duration
 from entrepot.core.driver import Driver, Entry
@@ -30,7 +31,7 @@ _LOG = logging.getLogger("entrepot.retention")
 _CURRENT = "/current/link"
 _SHORTEST = 71  # bytes; a link to less is damaged and counts as no tag
 _SETTLED = 60.0  # seconds; of a tag pushed just now, clocks cannot say what came first
-_Place: TypeAlias = tuple[float, str]  # when a tag was pushed, and its name
+_Place: TypeAlias = tuple[float, float, str]  # when a tag was used, when pushed, and its name
 _BOUND = re.compile(r"(sha256|sha384|sha512)-([0-9a-f]{64,128})(?:\..+)?", re.ASCII)
 """Tags by which signatures and referrers are found: named like the digest they belong to."""
 
@@ -141,8 +142,9 @@ async def _of(
     own = tuple(rules.of(name))
     if not own:
         return
-    newest = await _newest(driver, name, [rule for rule in own if rule.keep])
-    asked = _Asked(name, rules, own, newest, now)
+    usage = await _usage_of(driver, name, own, now)
+    newest = await _newest(driver, name, [rule for rule in own if rule.keep], usage)
+    asked = _Asked(name, rules, own, newest, usage, now)
     async with aclosing(_pushed(driver, name)) as tags:
         async for tag, pushed in tags:
             reasons = tuple(asked.reasons(tag.text, pushed))
@@ -152,8 +154,28 @@ async def _of(
             yield Decision(name, tag, pushed, expires, reasons)
 
 
+@dataclass(frozen=True, slots=True)
+class _Usage:
+    """Until when tags count as pulled, and since when that is known; both where a rule asks."""
+
+    pulled: Mapping[str, float]
+    since: float
+
+    def place(self, rule: CompiledRule, tag: str, pushed: float) -> _Place:
+        used = max(self.pulled.get(tag, 0.0), self.since, pushed) if rule.pulls else pushed
+        return used, pushed, tag
+
+
+async def _usage_of(
+    driver: Driver, name: RepositoryName, rules: Sequence[CompiledRule], now: float
+) -> _Usage:
+    if not any(rule.pulls for rule in rules):
+        return _Usage({}, 0.0)
+    return _Usage(await pulls.pulled(driver, name), await pulls.recorded_since(driver, now))
+
+
 async def _newest(
-    driver: Driver, name: RepositoryName, counting: Sequence[CompiledRule]
+    driver: Driver, name: RepositoryName, counting: Sequence[CompiledRule], usage: _Usage
 ) -> dict[int, _Place]:
     """By rule, the oldest of the tags that its `keep` keeps."""
     if not counting:
@@ -165,7 +187,7 @@ async def _newest(
                 continue
             for rule in counting:
                 if rule.lets_expire(tag.text):
-                    heapq.heappush(heaps[rule.index], (pushed, tag.text))
+                    heapq.heappush(heaps[rule.index], usage.place(rule, tag.text, pushed))
                     if len(heaps[rule.index]) > rule.keep:
                         heapq.heappop(heaps[rule.index])
     return {index: heap[0] for index, heap in heaps.items() if heap}
@@ -179,6 +201,7 @@ class _Asked:
     all: TagRules
     rules: Sequence[CompiledRule]
     newest: Mapping[int, _Place]
+    usage: _Usage
     now: float
 
     def reasons(self, tag: str, pushed: float) -> Iterator[Reason]:
@@ -197,18 +220,18 @@ class _Asked:
     def _expiry(self, rule: CompiledRule, tag: str, pushed: float) -> Reason:
         """What `keep` and `expire` of one rule say: either keeps."""
         missed: list[str] = []
+        place = self.usage.place(rule, tag, pushed)
+        used = "pushed or pulled" if rule.pulls else "pushed"
         if rule.keep:
-            place = self.newest.get(rule.index)
-            is_bound = _BOUND.fullmatch(tag) is not None
-            if place is not None and (pushed, tag) >= place and not is_bound:
-                text = f"among the {rule.keep} pushed last"
-                return Reason(rule.index, keeps=True, text=text)
-            missed.append(f"not among the {rule.keep} pushed last")
+            last = self.newest.get(rule.index)
+            if last is not None and place >= last and _BOUND.fullmatch(tag) is None:
+                return Reason(rule.index, keeps=True, text=f"among the {rule.keep} {used} last")
+            missed.append(f"not among the {rule.keep} {used} last")
         if rule.expire:
             span = Duration(round(rule.expire * 1e9))
-            if self.now - pushed < rule.expire:
-                return Reason(rule.index, keeps=True, text=f"pushed less than {span} ago")
-            missed.append(f"pushed {span} ago or longer")
+            if self.now - place[0] < rule.expire:
+                return Reason(rule.index, keeps=True, text=f"{used} less than {span} ago")
+            missed.append(f"{used} {span} ago or longer")
         return Reason(rule.index, keeps=False, text=", ".join(missed))
 
 

@@ -43,6 +43,7 @@ class CompiledRule:
     never: TagGlobs
     keep: int
     expire: float
+    pulls: bool
 
     @property
     def expires(self) -> bool:
@@ -97,4 +98,5 @@ def _compiled(index: int, rule: TagRule) -> CompiledRule:
         TagGlobs(rule.never),
         rule.keep,
         rule.expire.seconds,
+        rule.pulls,
     )

@@ -109,7 +109,8 @@ class Tags:
         if later is not None and later.modified > pushed:
             await self._restore(tag, later.key)
             return False
-        await self._driver.delete([entry.key for entry in left])
+        pulled = layout.pulled(self._name, tag)
+        await self._driver.delete([*(entry.key for entry in left), pulled])
         return True
 
     async def page(self, after: str = "", limit: int | None = None) -> Page:

@@ -29,7 +29,7 @@ from entrepot.server.health import checking
 from entrepot.server.maintaining import maintaining
 from entrepot.server.rules import content_rules
 from entrepot.server.telemetry import Telemetry
-from entrepot.server.telling import audience, open_listeners
+from entrepot.server.telling import audience, listening
 from entrepot.server.urls import Urls
 
 CONFIGURATION_PATH = "REGISTRY_CONFIGURATION_PATH"
@@ -87,7 +87,7 @@ def create_app(
             await enter(telemetry.at_work(api))
             await enter(checking(configuration, api.registry.driver, api.health))
             api.health.opened()
-            api.listeners = await enter(open_listeners(configuration, told, api.notifications))
+            api.listeners = await enter(listening(configuration, told, api.notifications, driver))
             await enter(maintaining(configuration, api.registry))
             yield
             api.registry = None

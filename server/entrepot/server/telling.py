@@ -9,12 +9,15 @@ from typing import Any, TypeAlias
 
 from entrepot.core.chosen import Chosen, chosen
 from entrepot.core.configuration import Configuration, observers
+from entrepot.core.driver import Driver
 from entrepot.core.errors import ConfigurationError
 from entrepot.core.events import ObserverOptions, OpenObserver
+from entrepot.core.guard import GuardedDriver
 from entrepot.core.plugins import Plugins
 from entrepot.server.listeners import Listener, Listeners
 from entrepot.server.notifications.counts import Counts
 from entrepot.server.notifications.receivers import Receiver, receivers
+from entrepot.server.recording import recording
 
 ChosenObserver: TypeAlias = Chosen[OpenObserver[Any], ObserverOptions]
 
@@ -46,10 +49,12 @@ def audience(configuration: Configuration, plugins: Plugins) -> Audience:
 
 
 @asynccontextmanager
-async def open_listeners(
-    configuration: Configuration, told: Audience, counts: Counts
+async def listening(
+    configuration: Configuration, told: Audience, counts: Counts, driver: Driver
 ) -> AsyncGenerator[Listeners | None, None]:
     """All of them, open until the context is left; None if there is nobody.
+
+    Where a rule of `policy.tags` asks for it, who records pulls on `driver` is among them.
 
     Raises ConfigurationError: if one of them cannot work as configured.
     """
@@ -67,4 +72,7 @@ async def open_listeners(
 
             opening = open_notifications(configuration, told.receivers, counts)
             listeners.append(Listener("notifications.endpoints", await enter(opening)))
+        if any(rule.pulls for rule in configuration.policy.tags):
+            guarded = GuardedDriver(driver, configuration.storage.driver)
+            listeners.append(Listener("policy.tags", await enter(recording(guarded))))
         yield Listeners(listeners) if listeners else None

@@ -142,6 +142,7 @@ CONTENT = (
     Key("policy.tags.0.never", "ours", "[latest]", beside=_TAGS),
     Key("policy.tags.0.keep", "ours", "10", beside=_TAGS),
     Key("policy.tags.0.expire", "ours", "720h0m0s", beside=_TAGS),
+    Key("policy.tags.0.pulls", "ours", "true", beside={**_TAGS, "policy.tags.0.keep": "1"}),
     Key("catalog.maxentries", "2 3", "10"),
     Key("tags.maxtags", "3", "10"),
     Key("reporting.bugsnag.apikey", "2", "k", noted=_DROPPED, noted_at="reporting"),

@@ -44,6 +44,9 @@ class TagRule(Section):
     expire: Duration = Duration(0)
     """How long after its last push a tag stays; then it expires."""
 
+    pulls: bool = False
+    """Count from the last pull, where it came after the last push; pulls are recorded then."""
+
     @property
     def expires(self) -> bool:
         """Whether any tag expires by it."""
@@ -58,6 +61,8 @@ class TagRule(Section):
             raise ValueError("it says nothing; add `immutable`, `never`, `keep` or `expire`")
         if self.match and not self.expires:
             raise ValueError("`match` is for `keep` and `expire`; add one of them")
+        if self.pulls and not self.expires:
+            raise ValueError("`pulls` is for `keep` and `expire`; add one of them")
         if self.deletable and not self.immutable:
             raise ValueError("`deletable` is for the tags of `immutable`; add it")
         return self
