@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+from tests.real.backends import open_backend
 from tests.real.clients import COPIERS, regctl
 from tests.real.engines import containerd
 from tests.real.programs import require_tool, run
@@ -192,6 +193,25 @@ def test_air_gap_by_deltas(
         for name in (*filled, "twelve"):
             registry.verify(f"{site.repository}/{name}", "1")
             assert registry.digest(f"{site.repository}/{name}", "1") == image(name).digest
+
+
+def test_into_a_bucket_and_out_of_it(site: Site) -> None:
+    image = site.image("referrer")
+    config, path = site.folder / "config.yml", site.folder / "it.tar"
+    with open_backend("s3") as backend:
+        config.write_text(json.dumps({"version": 0.1, **backend.configuration}))
+        command = entrepot_command()
+        run(*command, "import", config, image.folder, "--repository", "team/app")
+        held = json.loads(run(*command, "du", config, "--json"))
+        run(*command, "export", config, "team/app", "--to", path)
+
+    contents = {file.name: file.read_bytes() for file in (image.folder / "blobs").rglob("*/*")}
+    size = sum(map(len, contents.values()))
+    assert held["store"]["bytes"] == {"logical": size, "physical": size, "unlinked": 0}
+    with tarfile.open(path) as archive:
+        files = {Path(one.name).name: archive.extractfile(one) for one in archive}
+        found = {name: file.read() for name, file in files.items() if file and len(name) == 64}
+    assert found == contents
 
 
 def test_import_that_was_killed_goes_on(
