@@ -8,8 +8,8 @@ second; so the first has nothing that the second lacks, unless a process died on
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
+from contextlib import aclosing, contextmanager
 from typing import Literal
 
 from entrepot.core import (
@@ -163,7 +163,7 @@ class MirrorDriver(WrappingDriver):
         if _SESSION.fullmatch(key):
             return
         if holder is self.second:
-            await self._copy(self._to_first, key)
+            await self._copy_to_first(key)
         await self._agree(key)
 
     async def _agree(self, key: str) -> None:
@@ -171,19 +171,22 @@ class MirrorDriver(WrappingDriver):
 
         Raises StorageError.
         """
-        if _SESSION.fullmatch(key):
-            return
-        if await fingerprint(self.driver, key) != await fingerprint(self.second, key):
-            try:
-                await follow(self.driver, self.second, key, self._to_second.copy)
-            except DamagedError as error:
-                raise UnavailableError(key, str(error)) from error
+        if not _SESSION.fullmatch(key):
+            here, there = await self._fingerprints(key)
+            if here != there:
+                await self._follow(key)
 
-    async def _copy(self, copier: Copier, key: str) -> None:
-        try:
-            await copier.copy(key)
-        except DamagedError as error:
-            raise UnavailableError(key, str(error)) from error
+    async def _fingerprints(self, key: str) -> list[str | None]:
+        stores = self.driver, self.second
+        return await each(lambda driver: fingerprint(driver, key), stores)
+
+    async def _follow(self, key: str) -> None:
+        with _told_as_storage(key):
+            await follow(self.driver, self.second, key, self._to_second.copy)
+
+    async def _copy_to_first(self, key: str) -> None:
+        with _told_as_storage(key):
+            await self._to_first.copy(key)
 
     async def _checked(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         """A link that is to be written, once both stores have the blob that it names.
@@ -196,7 +199,18 @@ class MirrorDriver(WrappingDriver):
             key = layout.blob(Digest.parse(content.decode("ascii", "replace").strip()))
         except DigestInvalidError:
             return once(content)
-        if await fingerprint(self.driver, key) is None:
-            await self._copy(self._to_first, key)
-        await self._agree(key)
+        here, there = await self._fingerprints(key)
+        if here is None and there is not None:
+            await self._copy_to_first(key)
+        elif here != there:
+            await self._follow(key)
         return once(content)
+
+
+@contextmanager
+def _told_as_storage(key: str) -> Generator[None, None, None]:
+    """A driver raises storage errors only."""
+    try:
+        yield
+    except DamagedError as error:
+        raise UnavailableError(key, str(error)) from error
