@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Shape", "fill", "objects"]
+__all__ = ["Shape", "fill", "image", "name_of", "objects", "place_of"]
 
 _BLOBS = "docker/registry/v2/blobs/sha256"
 _REPOSITORIES = "docker/registry/v2/repositories"
@@ -44,6 +44,12 @@ class Shape:
         return self.repositories * self.images * self.blobs
 
     @property
+    def left_blobs(self) -> int:
+        """What a collection leaves: the blobs of images that have their link, and manifests."""
+        kept = self.images - self.images // self.garbage
+        return self.repositories * kept * (self.blobs + 1)
+
+    @property
     def all_manifests(self) -> int:
         """Manifests, with those that are garbage."""
         return self.repositories * self.images
@@ -51,19 +57,30 @@ class Shape:
 
 def objects(shape: Shape) -> Iterator[tuple[str, bytes]]:
     """Every object of the store, its key and its content, in no order."""
-    for number in range(shape.repositories):
-        name = f"team-{number % 50:02d}/app-{number:06d}"
-        for image in range(shape.images):
-            yield from _image(shape, name, image)
+    for number in range(shape.all_manifests):
+        yield from image(shape, number)
 
 
-def _image(shape: Shape, name: str, image: int) -> Iterator[tuple[str, bytes]]:
+def name_of(number: int) -> str:
+    """The name of a repository by its number."""
+    return f"team-{number % 50:02d}/app-{number:06d}"
+
+
+def place_of(name: str) -> int:
+    """The number of a repository by its name."""
+    return int(name[-6:])
+
+
+def image(shape: Shape, number: int) -> Iterator[tuple[str, bytes]]:
+    """The objects of one image; those of a repository have numbers one after another."""
+    place, which = divmod(number, shape.images)
+    name = name_of(place)
     base = f"{_REPOSITORIES}/{name}"
     described: list[dict[str, object]] = []
-    for number in range(shape.blobs):
-        content = f"{name} {image} {number}\n".encode() * 4
+    for blob in range(shape.blobs):
+        content = f"{name} {which} {blob}\n".encode() * 4
         digest = hashlib.sha256(content).hexdigest()
-        media_type = _LAYER if number else _CONFIG
+        media_type = _LAYER if blob else _CONFIG
         described.append(
             {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(content)}
         )
@@ -79,10 +96,10 @@ def _image(shape: Shape, name: str, image: int) -> Iterator[tuple[str, bytes]]:
     ).encode()
     digest = hashlib.sha256(manifest).hexdigest()
     yield f"{_BLOBS}/{digest[:2]}/{digest}/data", manifest
-    if image % shape.garbage == shape.garbage - 1:
+    if which % shape.garbage == shape.garbage - 1:
         return
     link = f"sha256:{digest}".encode()
-    tag = f"{base}/_manifests/tags/v{image}"
+    tag = f"{base}/_manifests/tags/v{which}"
     yield f"{base}/_manifests/revisions/sha256/{digest}/link", link
     yield f"{tag}/index/sha256/{digest}/link", link
     yield f"{tag}/current/link", link
