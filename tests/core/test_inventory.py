@@ -1,5 +1,7 @@
 """Walks over a whole store see what the layout knows, and nothing else."""
 
+import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import pytest
@@ -7,8 +9,12 @@ from tests.core.stores import image, index, open_dictionary, open_repository, pu
 from tests.core.testing.dictionary import DictionaryDriver
 
 from entrepot.core import inventory, layout
+from entrepot.core.concurrency import WIDTH
+from entrepot.core.driver import Entry, Prefix
+from entrepot.core.errors import UnavailableError
 from entrepot.core.names import Digest, Tag
 from entrepot.core.streams import once
+from entrepot.core.testing.faults import Fault, FaultyDriver
 
 pytestmark = pytest.mark.anyio
 NAMES = ["a", "a/b", "a/b-c", "a-b", "b/c/d", "team/app"]
@@ -43,6 +49,51 @@ async def test_repositories_go_on_after_a_name(after: str) -> None:
 
 async def test_repositories_by_folder() -> None:
     assert await names(await filled(), "_uploads", "_manifests") == ["a"]
+
+
+async def test_folders_are_listed_side_by_side_and_not_all_at_once() -> None:
+    under_way = most = 0
+
+    class Slow(DictionaryDriver):
+        async def scan(
+            self, prefix: str, *, after: str = "", delimiter: str = ""
+        ) -> AsyncGenerator[Entry | Prefix, None]:
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            for _ in range(5):
+                await asyncio.sleep(0)
+            async with aclosing(super().scan(prefix, after=after, delimiter=delimiter)) as items:
+                async for item in items:
+                    yield item
+            under_way -= 1
+
+    driver = Slow({})
+    written = [f"x/{number:03d}" for number in range(100)]
+    for name in written:
+        await put(driver, f"{layout.REPOSITORIES}{name}/_layers/x")
+
+    assert await names(driver) == written
+    assert 8 < most <= WIDTH
+
+
+async def test_repositories_closed_early_leave_nothing_running() -> None:
+    before = asyncio.all_tasks()
+    async with aclosing(inventory.repositories(await filled())) as found:
+        assert (await anext(found)).text == NAMES[0]
+
+    assert asyncio.all_tasks() == before
+
+
+async def test_an_error_of_a_listing_comes_out() -> None:
+    fault = Fault("scan", UnavailableError("k", "broken"), f"{layout.REPOSITORIES}a/b/")
+    before = asyncio.all_tasks()
+
+    with pytest.raises(UnavailableError, match="broken"):
+        async with aclosing(inventory.repositories(FaultyDriver(await filled(), fault))) as found:
+            _ = [name async for name in found]
+
+    assert asyncio.all_tasks() == before
 
 
 async def test_what_a_repository_holds() -> None:

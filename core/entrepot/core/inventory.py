@@ -6,6 +6,7 @@ because a store may hold a stranger's objects, too.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -38,31 +39,46 @@ async def repositories(
     """Repositories that have one of these folders (`_layers`, `_manifests` …), without: any.
 
     The order is that of the catalogue, so a walk can go on `after` a name. A folder that is no
-    repository's name is passed over. Costs a listing for each folder of names.
+    repository's name is passed over. Costs a listing for each folder of names, some
+    at a time.
     """
-    async with aclosing(_below(driver, "", after)) as found:
+    async with aclosing(_folders(driver, after)) as found:
         async for name, own in found:
             if own.intersection(folders) if folders else own:
                 yield name
 
 
-async def _below(
-    driver: Driver, path: str, after: str
+async def _folders(
+    driver: Driver, after: str
 ) -> AsyncGenerator[tuple[RepositoryName, set[str]], None]:
-    """Names at a path and below it, each with its folders that begin with `_`."""
-    prefix = layout.REPOSITORIES + path
-    async with aclosing(children(driver, prefix)) as names:
-        folders = [name async for name in names]
-    own = {folder for folder in folders if folder.startswith("_")}
-    name = _name(path[:-1])
-    if name is not None and own and _place(name.text) > _place(after):
-        yield name, own
-    for folder in folders:
-        if folder.startswith("_") or _is_passed(f"{path}{folder}", after):
-            continue
-        async with aclosing(_below(driver, f"{path}{folder}/", after)) as deeper:
-            async for one in deeper:
-                yield one
+    """Names in order, each with its folders that begin with `_`.
+
+    The folders that come next are being listed meanwhile.
+    """
+    waiting = [""]  # paths, the next one last
+    begun: dict[str, asyncio.Task[list[str]]] = {}
+    try:
+        while waiting:
+            for path in waiting[-WIDTH:]:
+                if path not in begun:
+                    begun[path] = asyncio.create_task(_names(driver, path))
+            path = waiting.pop()
+            names = await begun.pop(path)
+            own = {name for name in names if name.startswith("_")}
+            repository = _name(path[:-1])
+            if repository is not None and own and _place(repository.text) > _place(after):
+                yield repository, own
+            deeper = [f"{path}{name}" for name in names if name not in own]
+            waiting += [f"{each}/" for each in reversed(deeper) if not _is_passed(each, after)]
+    finally:
+        for task in begun.values():
+            task.cancel()
+        await asyncio.gather(*begun.values(), return_exceptions=True)
+
+
+async def _names(driver: Driver, path: str) -> list[str]:
+    async with aclosing(children(driver, layout.REPOSITORIES + path)) as names:
+        return [name async for name in names]
 
 
 def _place(name: str) -> list[str]:
