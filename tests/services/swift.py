@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from tests.services import packages
@@ -52,6 +53,7 @@ _FILTERS = (
     *("catch_errors", "gatekeeper", "healthcheck", "cache", "listing_formats", "bulk", "tempurl"),
     *("tempauth", "copy", "slo", "dlo"),
 )
+# Swift gives memcached two connections and up, for a minute, when a busy machine is slow.
 _PROXY = f"""\
 [pipeline:main]
 pipeline = {" ".join(_FILTERS)} proxy-server
@@ -61,6 +63,11 @@ account_autocreate = true
 [filter:cache]
 use = egg:swift#memcache
 memcache_servers = {{host}}:{{memcached}}
+memcache_max_connections = 64
+pool_timeout = 30
+io_timeout = 30
+connect_timeout = 10
+error_suppression_limit = 1000000
 [filter:tempauth]
 use = egg:swift#tempauth
 user_{_USER.replace(":", "_")} = {_KEY} .admin
@@ -115,8 +122,12 @@ def _start(place: Place) -> Mapping[str, str]:
     endpoint = f"http://{HOST}:{place.port}"
     place.wait("proxy", lambda: answers(f"{endpoint}/healthcheck"))
     for number, name in enumerate(_SERVERS, place.port + 1):
-        place.wait(name, lambda number=number: not is_free(number))
+        place.wait(name, partial(_is_taken, number))
     return {"endpoint": endpoint, "authurl": f"{endpoint}/auth/v1.0", "user": _USER, "key": _KEY}
+
+
+def _is_taken(port: int) -> bool:
+    return not is_free(port)
 
 
 def _written(place: Place, etc: Path, name: str, port: int, settings: str) -> Path:
@@ -139,7 +150,7 @@ def _written(place: Place, etc: Path, name: str, port: int, settings: str) -> Pa
 def _make_rings(place: Place, etc: Path) -> None:
     """Tell all servers that each of them has all partitions, one copy of each."""
     ports = [str(place.port + number) for number in range(1, 1 + len(_SERVERS))]
-    command = (place.program("python"), "-c", _RINGS, HOST, *ports)
+    command = [str(place.program("python")), "-c", _RINGS, HOST, *ports]
     done = subprocess.run(command, cwd=etc, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ServiceError(f"the rings cannot be made: {done.stderr[-1000:]}")
