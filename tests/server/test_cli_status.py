@@ -10,12 +10,13 @@ import pytest
 from tests.core.stores import CONFIG, chunks, image
 from typer.testing import CliRunner, Result
 
-from entrepot.core import read_only
+from entrepot.core import layout, read_only
 from entrepot.core.names import Digest, RepositoryName, Tag
 from entrepot.core.plugins import load_plugins
 from entrepot.core.registry import Rules, open_registry
 from entrepot.core.turns import take_turn
 from entrepot.server.cli import app
+from entrepot.server.cli import status as module
 
 SHARED = b"in both"
 LAYERS = {"team/app": [SHARED, b"x" * 5000], "other": [SHARED]}
@@ -91,6 +92,23 @@ def test_status_as_json(configuration: Path) -> None:
         "configuration": False,
     }
     assert [turn["work"] for turn in found["turns"]] == ["uploadpurging"]
+
+
+def test_status_with_garbage(configuration: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blob = configuration.parent / "store" / layout.blob(Digest.of(b"nobody's"))
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(b"nobody's")
+
+    young = invoke("status", configuration, "--garbage", "--json")
+    monkeypatch.setattr(module, "GRACE", -10.0)
+    old = invoke("status", configuration, "--garbage", "--json")
+    shown = invoke("status", configuration, "--garbage")
+
+    nothing = {"blobs": 0, "size": 0, "links": 0, "left_alone": 0}
+    assert json.loads(young.stdout)["garbage"] == nothing
+    assert json.loads(old.stdout)["garbage"] == nothing | {"blobs": 1, "size": 8}
+    assert "8 B in 1 blobs, 0 links" in shown.stdout
+    assert "garbage" not in invoke("status", configuration).stdout
 
 
 def test_status_tells_of_a_read_only_configuration(configuration: Path, tmp_path: Path) -> None:

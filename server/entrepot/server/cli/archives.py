@@ -73,7 +73,7 @@ def export_(
     """
     with reported():
         selections = _selections(wanted)
-        work = _export(store_of(config), selections, to, since, as_json=as_json)
+        work = _export(store_of(config, copies=False), selections, to, since, as_json=as_json)
         done = resumable(work, _TAR_AGAIN if to.suffix == ".tar" else _AGAIN)
     _end(done, f"exported to {to}", as_json=as_json)
 
@@ -97,7 +97,9 @@ def import_(
     """
     with reported():
         into = _repository(repository)
-        done = resumable(_import(store_of(config), source, into, as_json=as_json), _AGAIN)
+        done = resumable(
+            _import(store_of(config, copies=False), source, into, as_json=as_json), _AGAIN
+        )
     _end(done, f"imported from {source}", as_json=as_json)
 
 

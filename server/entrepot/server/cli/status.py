@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from entrepot.core import read_only
 from entrepot.core.accounting import Account, account, count_tags
+from entrepot.core.collecting.marking import MarkOptions, MarkReport, unreachable
 from entrepot.core.driver import Driver
 from entrepot.core.purging import open_uploads
 from entrepot.core.read_only import ReadOnly
@@ -24,24 +25,43 @@ from entrepot.server.cli.progress import progress
 from entrepot.server.cli.reporting import reported
 from entrepot.server.cli.tables import show, table
 
+GRACE = 3600.0
+"""Seconds; what is younger is no garbage, as for `entrepot garbage-collect`."""
 STOPPED = "nothing was changed; run it again for the figures"
 
 
 def status(
     config: StoreOfConfiguration = None,
+    garbage: Annotated[
+        bool,
+        typer.Option(
+            "--garbage",
+            help="Look, too, for what garbage collection would delete: reads every manifest.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show how much a store holds, what is going on, and when maintenance last ran.
 
-    Lists all links and blobs and reads tags, nothing else; works while registries serve.
+    Lists all links and blobs and reads tags; works while registries serve.
     """
     with reported():
-        store = store_of(config)
-        found = resumable(_look(store, as_json=as_json), STOPPED)
+        store = store_of(config, copies=False)
+        found = resumable(_look(store, garbage=garbage, as_json=as_json), STOPPED)
     if as_json:
         typer.echo(json.dumps(_fields(found)))
     else:
         _show(found)
+
+
+@dataclass(slots=True)
+class _Garbage:
+    """What garbage collection would delete; nothing of `left_alone` repositories."""
+
+    blobs: int = 0
+    size: int = 0  # bytes
+    links: int = 0
+    left_alone: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +74,10 @@ class _Status:
     switch: ReadOnly | None
     is_configured_read_only: bool
     turns: list[Turn]
+    garbage: _Garbage | None
 
 
-async def _look(store: Store, *, as_json: bool) -> _Status:
+async def _look(store: Store, *, garbage: bool, as_json: bool) -> _Status:
     async with store.opening() as driver:
         with progress("listing", unit="objects", as_json=as_json) as bar:
             found = await account(driver, bar.advance)
@@ -72,6 +93,7 @@ async def _look(store: Store, *, as_json: bool) -> _Status:
             switch=await read_only.find(driver),
             is_configured_read_only=store.configuration.storage.maintenance.readonly.enabled,
             turns=await last_turns(driver),
+            garbage=await _garbage(driver, as_json=as_json) if garbage else None,
         )
 
 
@@ -83,9 +105,24 @@ async def _uploads(driver: Driver) -> tuple[int, int]:
     return count, size
 
 
+async def _garbage(driver: Driver, *, as_json: bool) -> _Garbage:
+    found, report = _Garbage(), MarkReport()
+    options = MarkOptions(grace=GRACE, now=time.time())
+    with progress("looking for garbage", unit="objects", as_json=as_json) as bar:
+        async with aclosing(unreachable(driver, options, report)) as unneeded:
+            async for one in unneeded:
+                bar.advance()
+                found.links += one.kind != "blob"
+                found.blobs += one.kind == "blob"
+                found.size += one.size
+    found.left_alone = report.damaged
+    return found
+
+
 def _fields(found: _Status) -> dict[str, Any]:
     held = found.account
-    return {
+    garbage = {} if found.garbage is None else {"garbage": asdict(found.garbage)}
+    return garbage | {
         "storage": found.storage,
         "repositories": len(held.holdings),
         "tags": found.tags,
@@ -122,6 +159,8 @@ def _show(found: _Status) -> None:
     rows.add_row("in no repository", _bytes(held.unlinked, "of the physical size"))
     if held.missing:
         rows.add_row("missing", f"{held.missing:,} links to blobs that are not there")
+    if found.garbage is not None:
+        rows.add_row("garbage", _told(found.garbage))
     rows.add_row("open uploads", f"{found.uploads:,}, {amount(found.uploading, 'bytes')}")
     rows.add_row("read-only", escape(_read_only(found)))
     for turn in found.turns:
@@ -132,6 +171,13 @@ def _show(found: _Status) -> None:
 
 def _bytes(size: int, what: str) -> str:
     return f"{amount(size, 'bytes')} {what}"
+
+
+def _told(garbage: _Garbage) -> str:
+    told = f"{amount(garbage.size, 'bytes')} in {garbage.blobs:,} blobs, {garbage.links:,} links"
+    if garbage.left_alone:
+        told += f"; {garbage.left_alone:,} repositories are damaged and left alone"
+    return told
 
 
 def _read_only(found: _Status) -> str:

@@ -38,7 +38,7 @@ def usage(
     """
     with reported():
         wanted = globs(repository or ["**"])
-        found = resumable(_look(store_of(config), as_json=as_json), STOPPED)
+        found = resumable(_look(store_of(config, copies=False), as_json=as_json), STOPPED)
     holdings = [held for held in found.holdings if wanted.match(held.repository.text, "")]
     holdings.sort(key=lambda held: (-held.own, -held.logical))
     if as_json:
