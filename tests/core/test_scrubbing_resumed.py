@@ -27,13 +27,13 @@ from tests.core.scrubbed import (
     threads,
 )
 from tests.core.stores import CONFIG, chunks, open_repository
-from tests.core.testing.dictionary import DictionaryDriver
+from tests.core.testing.dictionary import DictionaryDriver, Stored
 
 from entrepot.core import layout
 from entrepot.core.driver import Entry, Prefix
 from entrepot.core.errors import AccessError, UnavailableError
 from entrepot.core.names import Digest, RepositoryName, Tag
-from entrepot.core.scrubbing import running
+from entrepot.core.scrubbing import doubts, running
 from entrepot.core.scrubbing.blobs import Part
 from entrepot.core.scrubbing.doubts import Doubts
 from entrepot.core.scrubbing.pace import Pace
@@ -374,3 +374,69 @@ def test_places_and_shares(part: float) -> None:
 @pytest.mark.parametrize(("place", "part"), [("", 0), ("80", 0.5), ("80/x", 0.5), ("zz/x", 0)])
 def test_shares_of_odd_places(place: str, part: float) -> None:
     assert share(place) == part
+
+
+async def test_what_one_scrub_found_damaged_another_repairs_without_hashing_all() -> None:
+    driver = await watched(*CONTENTS)
+    ordered = in_order(driver)
+    source = DriverSource(DictionaryDriver(dict(driver.store)))
+    put(driver, ordered[3], b"damaged")
+    put(driver, ordered[5], b"damaged, and mended by somebody else")
+    first = await scrub(driver)
+    driver.store[ordered[5]] = await as_it_was(source, ordered[5])
+    driver.read_blobs.clear()
+
+    second = await scrub(driver, Plan(pause=0, blobs=False, repair=True), source)
+
+    assert first.report.wrong == 2
+    assert set(driver.read_blobs) == {ordered[3], ordered[5]}
+    assert [(one.where, one.repaired) for one in second.findings] == [(ordered[3], True)]
+    assert second.report.wrong == 0
+    assert f"{layout.OURS}scrub/damaged.json" not in driver.store
+
+
+async def test_damage_is_told_once_in_each_scrub_and_once_for_each_repository() -> None:
+    driver = await watched(*CONTENTS)
+    put(driver, in_order(driver)[3], b"damaged")
+
+    for _ in range(3):
+        found = await scrub(driver)
+
+        assert [one.repository for one in found.findings] == ["", NAME.text]
+        assert (found.report.wrong, found.report.blobs) == (1, 64)
+
+
+async def as_it_was(source: DriverSource, key: str) -> Stored:
+    found = layout.digest_of_blob(key)
+    assert found is not None
+    return Stored(b"".join([chunk async for chunk in source.blob(None, found)]), 0.0)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"7", b'["md5:x"]'])
+async def test_damaged_list_of_damaged_blobs_is_none(content: bytes) -> None:
+    driver = await watched(*CONTENTS)
+    put(driver, f"{layout.OURS}scrub/damaged.json", content)
+
+    assert (await scrub(driver)).findings == []
+
+
+async def test_memory_is_bounded_when_everything_seems_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(doubts, "_WAITING", 10)
+    driver = await watched()
+    for number in range(300):
+        put(driver, layout.layer_link(NAME, digest(bytes([number % 256, 1]))), b"")
+    most: list[int] = []
+    settle = Doubts.settle
+
+    async def counted(waiting: Doubts, *, all_: bool = False) -> None:
+        most.append(len(waiting._waiting))
+        await settle(waiting, all_=all_)
+
+    monkeypatch.setattr(Doubts, "settle", counted)
+
+    found = await scrub(driver, Plan(pause=0.001, blobs=False))
+
+    assert len(found.findings) == 256
+    assert max(most) < 10 + 64  # what one batch adds

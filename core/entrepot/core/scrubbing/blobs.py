@@ -7,7 +7,6 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from functools import partial
 
 from entrepot.core import layout
 from entrepot.core.driver import Entry
@@ -72,12 +71,6 @@ class Hashing:
                 raise errors.exceptions[0] from None
         return not self._is_out
 
-    async def again(self, digest: Digest) -> None:
-        """Look at a blob that was damaged in an earlier run."""
-        self._contents.note(digest, whole=False)
-        if not await self._settled(layout.blob(digest), digest):
-            self._contents.note(digest, whole=True)
-
     async def _work(self, shared: Shared) -> None:
         while not self._is_out:
             entry = await shared.take()
@@ -102,7 +95,8 @@ class Hashing:
         if digest is not None:
             self.blobs += 1
             self.bytes += entry.size
-            await self._settled(entry.key, digest)
+            if digest not in self._contents.damaged:  # those were looked at first
+                await hash_blob(self._contents, self._mending, self._doubts, digest, self._passed)
             return
         temporary = entry.key.endswith(".tmp")
         if temporary and time.time() - entry.modified < _HOUR:
@@ -112,17 +106,26 @@ class Hashing:
             Problem(Finding("temporary" if temporary else "stray", entry.key, what))
         )
 
-    async def _settled(self, key: str, digest: Digest) -> bool:
-        """Hash a blob, and tell if it is wrong; whether it was."""
-        problems = await self._doubts.look_twice(partial(self._hash, key, digest))
-        for problem in problems:
-            await self._doubts.end(problem)
-        return bool(problems)
 
-    async def _hash(self, key: str, digest: Digest) -> list[Problem]:
-        found, size = await self._contents.hash(key, digest.algorithm, self._passed)
+async def hash_blob(
+    contents: Contents,
+    mending: Mending,
+    doubts: Doubts,
+    digest: Digest,
+    passed: Callable[[int], None],
+) -> bool:
+    """Hash a blob, twice if need be, and tell if it is wrong; whether it is whole or gone."""
+    key = layout.blob(digest)
+
+    async def check() -> list[Problem]:
+        found, size = await contents.hash(key, digest.algorithm, passed)
         if found == digest:
             return []
         what = f"it has {size} bytes with the digest {found}"
-        mend = self._mending.blob(None, digest)
-        return [Problem(Finding("blob-damaged", key, what, digest=str(digest)), mend)]
+        finding = Finding("blob-damaged", key, what, digest=str(digest))
+        return [Problem(finding, mending.blob(None, digest))]
+
+    problems = await doubts.look_twice(check)
+    for problem in problems:
+        await doubts.end(problem)
+    return not problems

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from functools import partial
 
 from entrepot.core import layout
-from entrepot.core.concurrency import each
+from entrepot.core.concurrency import WIDTH, each
 from entrepot.core.content import Platforms
 from entrepot.core.driver import Entry
 from entrepot.core.errors import NotFoundError
@@ -22,8 +22,7 @@ from entrepot.core.scrubbing.places import FOLDERS, Place, place_of
 from entrepot.core.scrubbing.revisions import Revisions
 from entrepot.core.scrubbing.tags import TagLinks
 
-_WIDTH = 8  # keys that are looked at at a time
-_BATCH = 4 * _WIDTH
+_BATCH = 4 * WIDTH
 _MISSING = 10_000  # stale links that are told from links that a manifest needs
 _HOUR = 3600.0  # seconds in which somebody may still write a temporary file
 
@@ -65,8 +64,9 @@ class RepositoryCheck:
         batch: list[Check] = []
 
         async def look() -> None:
-            await each(lambda check: self._doubts.look(check, mark), batch, _WIDTH)
+            await each(lambda check: self._doubts.look(check, mark), batch)
             batch.clear()
+            await self._doubts.settle()
 
         async with aclosing(self._checks(folder, passed)) as checks:
             async for check in checks:

@@ -14,7 +14,7 @@ from entrepot.core.driver import Driver
 from entrepot.core.errors import StorageError
 from entrepot.core.names import Digest, RepositoryName
 from entrepot.core.scrubbing import cursor as cursors
-from entrepot.core.scrubbing.blobs import Hashing, Part
+from entrepot.core.scrubbing.blobs import Hashing, Part, hash_blob
 from entrepot.core.scrubbing.contents import Contents
 from entrepot.core.scrubbing.cursor import Cursor
 from entrepot.core.scrubbing.doubts import Doubts, Told
@@ -94,6 +94,7 @@ class Scrub:
         self._contents = Contents(driver, threads, Pace(plan.rate))
         self._mending = Mending(self._contents, source)
         self._cursor = Cursor(time.time(), repair=plan.repair)
+        self._known: list[Digest] = []  # to be damaged, as it is kept on the store
         self._saved = 0.0  # by the loop's clock
 
     async def hash_blobs(self, passed: Callable[[int], None] = lambda _: None) -> None:
@@ -110,8 +111,6 @@ class Scrub:
         part = self._plan.part
         hashing = Hashing(self._contents, self._mending, doubts, front, part, passed, kept)
         try:
-            for digest in list(self._contents.damaged):
-                await hashing.again(digest)
             if self._cursor.blobs is not None:
                 is_end = await hashing.run(self._plan.width)
                 self._cursor.blobs = None if is_end else front.reached
@@ -156,33 +155,49 @@ class Scrub:
         self.report.repositories += 1
 
     async def begin(self) -> None:
-        """Go on with what is kept on the store, if that is of the same kind."""
+        """Go on with what is kept on the store, and look again at what was damaged.
+
+        Raises StorageError.
+        """
         found = None if self._plan.restart else await cursors.load(self._driver, self._plan.name)
-        if found is None:
-            return
-        self.report.continues = found.began
-        if found.repair != self._plan.repair:  # what was told only is to be repaired, too
-            found.repository, found.wrong, found.repair = "", 0, self._plan.repair
-        self.report.earlier = found.wrong
-        self._cursor = found
-        for text in found.damaged:
-            self._contents.note(Digest.parse(text), whole=False)
+        if found is not None:
+            self.report.continues = found.began
+            if found.repair != self._plan.repair:  # what was told only is to be repaired, too
+                found.repository, found.wrong, found.repair = "", 0, self._plan.repair
+            self.report.earlier = found.wrong
+            self._cursor = found
+        self._known = await cursors.load_damaged(self._driver)
+        for digest in self._known:
+            self._contents.note(digest, whole=False)
+
+    async def look_again(self) -> None:
+        """Hash what was damaged in an earlier run. Raises StorageError."""
+        doubts = self._doubts(0)
+        for digest in self._known:
+            if await hash_blob(self._contents, self._mending, doubts, digest, lambda _: None):
+                self._contents.note(digest, whole=True)
 
     async def end(self) -> None:
         """Everything had its turn: what follows begins anew, or with the next part."""
-        damaged = list(map(str, self._contents.damaged))
-        place = self._cursor.blobs or ""
-        if self._plan.is_part and (place or damaged):
-            following = Cursor(time.time(), place, damaged=damaged)
+        if self._plan.is_part and self._cursor.blobs:
+            following = Cursor(time.time(), self._cursor.blobs)
             await self._tried(cursors.save(self._driver, self._plan.name, following))
         else:
             await self._tried(cursors.forget(self._driver, self._plan.name))
-        self.report.wrong += len(damaged) + self.report.earlier
+        await self._save_damaged()
+        self.report.wrong += len(self._contents.damaged) + self.report.earlier
 
     async def save(self) -> None:
-        self._cursor.damaged = list(map(str, self._contents.damaged))
+        """Keep how far this has come."""
         self._cursor.wrong = self.report.earlier + self.report.wrong
         await self._tried(cursors.save(self._driver, self._plan.name, self._cursor))
+        await self._save_damaged()
+
+    async def _save_damaged(self) -> None:
+        damaged = list(self._contents.damaged)
+        if damaged != self._known:
+            self._known = damaged
+            await self._tried(cursors.save_damaged(self._driver, damaged))
 
     async def _save_at_times(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -230,6 +245,7 @@ async def scrubbing(
     scrub = Scrub(driver, threads, plan, told, source)
     await scrub.begin()
     try:
+        await scrub.look_again()
         yield scrub
     except BaseException:
         await scrub.save()
