@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from entrepot.core.configuration import Configuration
 from entrepot.core.registry import Registry
+from entrepot.server.collecting import collecting
 from entrepot.server.purging import purging
 from entrepot.server.retaining import retaining
 
@@ -16,5 +17,9 @@ async def maintaining(
     configuration: Configuration, registry: Registry
 ) -> AsyncGenerator[None, None]:
     """All of it, as `storage.maintenance` says, until left."""
-    async with purging(configuration, registry), retaining(configuration, registry):
+    async with (
+        purging(configuration, registry),
+        retaining(configuration, registry),
+        collecting(configuration, registry),
+    ):
         yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.core.configuration.keys import Key
 
+_COLLECTING = "storage.maintenance.garbagecollect"
 _PURGING = "storage.maintenance.uploadpurging"
 _S3 = {"storage.s3.bucket": "images", "storage.s3.region": "eu-central-1"}
 _KEYS = {**_S3, "storage.s3.accesskey": "a", "storage.s3.secretkey": "s"}
@@ -72,6 +73,17 @@ STORAGE = (
     Key("storage.maintenance.retention.enabled", "ours", "false"),
     Key("storage.maintenance.retention.interval", "ours", "1h0m0s"),
     Key("storage.maintenance.retention.dryrun", "ours", "true"),
+    Key(f"{_COLLECTING}.enabled", "ours", "true"),
+    Key(f"{_COLLECTING}.interval", "ours", "1h0m0s"),
+    Key(f"{_COLLECTING}.grace", "ours", "1h0m0s"),
+    Key(f"{_COLLECTING}.wait", "ours", "2m0s"),
+    Key(f"{_COLLECTING}.deleteuntagged", "ours", "true"),
+    Key(f"{_COLLECTING}.untagged.keeplast", "ours", "5"),
+    Key(f"{_COLLECTING}.untagged.olderthan", "ours", "24h0m0s"),
+    Key(f"{_COLLECTING}.untagged.repositories", "ours", "['team/*']"),
+    Key(f"{_COLLECTING}.untagged.exceptrepositories", "ours", "['base/*']"),
+    Key(f"{_COLLECTING}.untagged.artifacttypes", "ours", "['application/vnd.cncf.*']"),
+    Key(f"{_COLLECTING}.untagged.exceptartifacttypes", "ours", "['application/vnd.cncf.*']"),
     Key("storage.cache.blobdescriptor", "2 3", "inmemory"),
     Key("storage.cache.blobdescriptor", "2 3", "redis", beside={"redis.addrs": "['a:1']"}),
     Key(

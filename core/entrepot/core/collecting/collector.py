@@ -37,6 +37,7 @@ from entrepot.core.collecting.timing import COARSENESS, REAL, SHORTEST_WAIT, Tim
 from entrepot.core.concurrency import each
 from entrepot.core.driver import Driver
 from entrepot.core.errors import NotFoundError
+from entrepot.core.read_only import Switch
 from entrepot.core.streams import once
 
 _WIDTH = 4  # batches under way
@@ -61,6 +62,7 @@ class Collector:
         self._watcher = watcher or Watcher()
         self._timing = timing
         self._owner = uuid4().hex
+        self._switch = Switch(driver, clock=timing.clock)
         self._published: Run | None = None
 
     async def would_condemn(self, now: float) -> AsyncGenerator[Garbage, None]:
@@ -78,13 +80,14 @@ class Collector:
         Cancelled, it leaves a run to be gone on with.
 
         Raises CollectionError: if the backend cannot create exclusively, unless `is_offline`;
-        StorageError: the run is then as if this collector had been killed.
+        ReadOnlyStoreError; StorageError: the run is then as if this collector had been killed.
         """
         if not self._driver.exclusive_create and not self._options.is_offline:
             raise CollectionError(
                 "this storage cannot create an object exclusively, so garbage can only be "
                 "collected while no registry serves it (--offline)"
             )
+        await self._switch.check()
         await runs.remove_leftovers(self._driver, await self._now())
         done = Collected()
         run = await self._find(done)
@@ -209,6 +212,8 @@ class Collector:
         await self._end(run, sweeper, unsettled, done)
 
     async def _swept(self, sweeper: Sweeper, numbers: range, keep: Collection[str]) -> list[Swept]:
+        await self._switch.check()
+
         async def sweep(number: int) -> Swept:
             return await sweeper.sweep(number, keep)
 

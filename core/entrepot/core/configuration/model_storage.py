@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, field_validator
 from entrepot.core.configuration.durations import Duration
 from entrepot.core.configuration.model_base import NetworkText, Parameters, Section
 from entrepot.core.configuration.tree import Table, plain
+from entrepot.core.globs import Glob
 
 
 class UploadPurging(Section):
@@ -56,6 +57,59 @@ class Retention(Section):
         return duration
 
 
+class UntaggedManifests(Section):
+    """Which manifests without a tag may be deleted; without any rule, all."""
+
+    keeplast: int = Field(default=0, ge=0)
+    """So many of the newest of each repository stay."""
+    olderthan: Duration = Duration.parse("0s")
+    """How old they must be."""
+    repositories: tuple[str, ...] = ()
+    """Patterns: only in repositories that match one."""
+    exceptrepositories: tuple[str, ...] = ()
+    """Patterns: not in repositories that match one."""
+    artifacttypes: tuple[str, ...] = ()
+    """Patterns like `application/vnd.cncf.*`: only those whose artifact type matches one."""
+    exceptartifacttypes: tuple[str, ...] = ()
+    """Patterns: those whose artifact type matches one stay."""
+
+    @field_validator("repositories", "exceptrepositories")
+    @classmethod
+    def _patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            try:
+                found = Glob.parse(pattern)
+            except ValueError as error:
+                raise ValueError(f"{pattern!r}: {error}") from None
+            if found.names_user:
+                raise ValueError(f"{pattern!r}: there is no user here")
+        return patterns
+
+
+class GarbageCollect(Section):
+    """Deletion of content that nothing leads to."""
+
+    enabled: bool = False
+    """Collect."""
+    interval: Duration = Duration.parse("24h")
+    """Time between two collections."""
+    grace: Duration = Duration.parse("24h")
+    """What was written later than that before a collection stays."""
+    wait: Duration = Duration.parse("1h")
+    """Time in which what is to be deleted can be taken back; 90 seconds at least."""
+    deleteuntagged: bool = False
+    """Delete manifests, too, that no tag leads to."""
+    untagged: UntaggedManifests = UntaggedManifests()
+    """Which of them."""
+
+    @field_validator("interval")
+    @classmethod
+    def _some_time(cls, duration: Duration) -> Duration:
+        if duration.nanoseconds <= 0:
+            raise ValueError("more than 0 is wanted; write it like 24h")
+        return duration
+
+
 class Maintenance(Section):
     """What is done beside serving."""
 
@@ -63,6 +117,8 @@ class Maintenance(Section):
     """Removal of uploads that nobody goes on with."""
     retention: Retention = Retention()
     """Removal of tags that expire by the rules of `policy.tags`."""
+    garbagecollect: GarbageCollect = GarbageCollect()
+    """Deletion of content that nothing leads to."""
     readonly: ReadOnly = ReadOnly()
     """Serving without taking anything."""
 

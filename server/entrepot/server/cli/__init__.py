@@ -11,6 +11,7 @@ from entrepot.server.cli import (
     alive,
     archives,
     auth,
+    collecting,
     configuration,
     delete,
     drivers,
@@ -43,6 +44,8 @@ app.command("import")(archives.import_)
 app.command()(reindex.reindex)
 app.command()(scrub.scrub)
 app.command()(delete.delete)
+app.command()(collecting.garbage_collect)
+app.command()(collecting.undelete)
 app.command("migrate")(migrate.migrate_)
 app.command()(retention.retention)
 app.add_typer(configuration.app, name="config")
