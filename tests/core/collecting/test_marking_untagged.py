@@ -1,5 +1,7 @@
 """Which manifests without a tag are garbage, where they may be."""
 
+import json
+
 import pytest
 from tests.core.collecting.marked import (
     CONFIG,
@@ -93,6 +95,19 @@ async def test_children_of_a_tagged_index_stay() -> None:
     store.manifest("app", index([between]), "1")
 
     assert await removed(store) == {gone}
+
+
+@pytest.mark.parametrize("media_type", ["application/vnd.oci.artifact.manifest.v1+json", ""])
+async def test_children_of_other_media_types_stay(media_type: str) -> None:
+    store = Store()
+    child = store.image("app", [b"one"])
+    entry = described(image([b"one"]), media_type)
+    store.image("app", [b"kept"], "1")
+    document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]}
+    store.manifest("app", json.dumps(document).encode(), "2")
+    store.manifest("app", json.dumps({"future": {"of": str(child)}}).encode(), "3")
+
+    assert await removed(store) == set()
 
 
 async def test_an_untagged_index_goes_with_its_children() -> None:

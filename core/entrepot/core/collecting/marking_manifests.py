@@ -111,13 +111,16 @@ class Manifests:
             return References(())
 
     def _take(self, number: int, digest: bytes, found: References, waiting: Records) -> None:
+        """Whatever a manifest names and is one by its link counts as one, however it is named."""
         waiting.add(number.to_bytes(4), (digest, *found.content))
-        for child in found.children:
-            other = self._graph.number(child)
-            if other is None:
-                other = self._graph.add(child)
-                self._unread.append(child)
-            self._graph.contain(number, other)
+        children = frozenset(found.children)
+        for named in found.content:
+            other = self._graph.number(named)
+            if other is None and named in children:
+                other = self._graph.add(named)
+                self._unread.append(named)
+            if other is not None:
+                self._graph.contain(number, other)
         if found.subject is not None:
             self._graph.attach(number, found.subject)
 

@@ -38,7 +38,7 @@ class References:
     """What a manifest names, as packed digests.
 
     `content` is all it needs; `children`, which are among it, are those that an index says
-    are manifests. The subject is apart, because it may be missing.
+    are manifests of a known form. The subject is apart, because it may be missing.
     """
 
     content: tuple[bytes, ...]
