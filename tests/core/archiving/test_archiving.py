@@ -219,6 +219,20 @@ async def test_an_index_alone_tells_what_was_exported(registry: Registry, tmp_pa
     assert done.failures == []
 
 
+@pytest.mark.parametrize("earlier", ["first", "first/index.json"])
+async def test_a_child_that_was_pushed_later_is_in_the_delta(tmp_path: Path, earlier: str) -> None:
+    child = image(LAYERS)
+    async with open_registry(DictionaryDriver({}), Rules(platforms=Platforms("none"))) as registry:
+        await push(registry, APP, index([child]), "1", blobs=[])
+        await out(registry, tmp_path / "first")
+        await push(registry, APP, child)
+
+        done = await out(registry, tmp_path / "second", since=tmp_path / earlier)
+
+    assert done.left_out == 0
+    assert done.written == 2 + 1 + len(LAYERS)
+
+
 async def test_a_delta_of_a_delta(registry: Registry, tmp_path: Path) -> None:
     await push(registry, APP, image(LAYERS[:1]), "1", blobs=LAYERS[:1])
     await out(registry, tmp_path / "first")
@@ -394,6 +408,19 @@ async def test_a_folder_with_something_else_in_it(registry: Registry, tmp_path: 
         await out(registry, tmp_path)
 
     assert files_in(tmp_path) == ["letter"]
+
+
+async def test_an_index_that_cannot_be_read_is_told_first(
+    registry: Registry, tmp_path: Path
+) -> None:
+    await fill(registry)
+    await out(registry, tmp_path / "it", "other")
+    (tmp_path / "it" / "index.json").write_text("{")
+
+    with pytest.raises(ArchiveError, match=r"index\.json: document: Invalid JSON"):
+        await out(registry, tmp_path / "it")
+
+    assert not (tmp_path / "it" / path_of(Digest.of(LAYERS[1]))).exists()
 
 
 async def test_no_compressed_tar_is_written(registry: Registry, tmp_path: Path) -> None:

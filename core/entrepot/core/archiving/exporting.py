@@ -135,8 +135,10 @@ class _Writing:
     async def leave_out(self, earlier: Source) -> None:
         """Remember what blobs an earlier export has, by the manifests that it names.
 
-        These are in it, or on the store still; what others need is written again.
+        These are in it, or for an index alone on the store still; what others need is written
+        again. A child that its index may lack is on the store perhaps since a later day only.
         """
+        platforms = self._registry.rules.platforms
         waiting = list(earlier.entries)
         seen: set[str] = set()
         while waiting:
@@ -144,10 +146,13 @@ class _Writing:
             if descriptor.digest in seen:
                 continue
             seen.add(descriptor.digest)
-            found = await earlier.manifest(descriptor) or await self._stored(descriptor)
+            is_alone = earlier.is_index_alone
+            found = await (self._stored if is_alone else earlier.manifest)(descriptor)
             if found is not None:
-                waiting += found.manifests
-                self._earlier.update(Digest.parse(blob.digest) for blob in found.blobs)
+                children = found.manifests
+                waiting += [one for one in children if not is_alone or platforms.includes(one)]
+                here = [blob for blob in found.blobs if not blob.elsewhere]
+                self._earlier.update(Digest.parse(blob.digest) for blob in here)
 
     async def _stored(self, descriptor: Descriptor) -> Manifest | None:
         digest = Digest.parse(descriptor.digest)

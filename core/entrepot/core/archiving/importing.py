@@ -88,7 +88,7 @@ async def import_from(
             if before is not None:
                 await before()
             await push.image(image)
-    left = await _follow(source, plan.unnamed, pushes)
+    left = await _followed(source, plan.unnamed, pushes)
     done.failures += [f"{one.digest}: has no name; say in which --repository" for one in left]
     return done
 
@@ -118,20 +118,23 @@ def _planned(source: Source, into: RepositoryName | None) -> _Plan:
     return plan
 
 
-async def _follow(
+async def _followed(
     source: Source, waiting: list[Descriptor], pushes: list[_Push]
 ) -> list[Descriptor]:
     """Push what refers to something that was pushed, to where that is; gives the rest."""
-    left: list[Descriptor] = []
-    for descriptor in waiting:
-        subject = await _subject(source, descriptor)
-        there = [push for push in pushes if subject in push.pushed]
-        for push in there:
-            await push.image(_Image(descriptor))
-        if not there:
-            left.append(descriptor)
-    is_stuck = len(left) == len(waiting)
-    return left if is_stuck else await _follow(source, left, pushes)
+    while True:
+        left = [one for one in waiting if not await _follow(source, one, pushes)]
+        if len(left) == len(waiting):
+            return left
+        waiting = left
+
+
+async def _follow(source: Source, descriptor: Descriptor, pushes: list[_Push]) -> bool:
+    subject = await _subject(source, descriptor)
+    there = [push for push in pushes if subject in push.pushed]
+    for push in there:
+        await push.image(_Image(descriptor))
+    return bool(there)
 
 
 async def _subject(source: Source, descriptor: Descriptor) -> Digest | None:

@@ -34,6 +34,8 @@ class _Place:
 class Source(ABC):
     """A layout: `entries` is what its index names, in that order."""
 
+    is_index_alone = False
+
     def __init__(self, path: Path, threads: Threads) -> None:
         self.name = str(path)
         self.entries: list[Descriptor] = []
@@ -173,6 +175,8 @@ class _Tar(Source):
 
 class _Index(Source):
     """An `index.json` without the layout that it is of."""
+
+    is_index_alone = True
 
     def __init__(self, path: Path, threads: Threads) -> None:
         super().__init__(path, threads)

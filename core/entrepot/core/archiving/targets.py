@@ -61,6 +61,7 @@ class _Folder(Target):
             if self._path.is_dir() and any(map(_is_foreign, self._path.iterdir())):
                 raise ArchiveError(f"{self.name} is not empty, and no image layout")
             await self._put(layouts.MARK, layouts.mark())
+        self._others([])  # an index that cannot be read is told before the work
         (self._path / layouts.BLOBS).mkdir(exist_ok=True)
         for file in (self._path / _UNFINISHED).glob("*"):
             file.unlink()
