@@ -6,10 +6,11 @@ import re
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from entrepot.core import layout
-from entrepot.core.collecting.spill import Membership, packed
+from entrepot.core.collecting.spill import BEHIND_SHA256, Membership, Spill, packed
 from entrepot.core.driver import Driver, Entry
 from entrepot.core.names import ALGORITHMS, RepositoryName
 
@@ -24,7 +25,6 @@ _BLOB = re.compile(
     re.ASCII,
 )
 _DIGITS = "0123456789abcdef"
-_EVERY_SHA256 = "sha256/g"  # behind the links of all digests that begin with sha256
 
 
 class Found(NamedTuple):
@@ -35,30 +35,26 @@ class Found(NamedTuple):
     modified: float
 
 
-async def links(driver: Driver, folder: str, after: str = "") -> AsyncGenerator[Found, None]:
-    """Links in a folder of layers or revisions, in their order."""
+async def links(driver: Driver, folder: str) -> AsyncGenerator[Found, None]:
+    """Links in a folder of revisions or of a tag's history, in their order."""
     read = _Keys(folder, _LINK).digest
-    async with aclosing(driver.scan(folder, after=after)) as entries:
+    async with aclosing(driver.scan(folder)) as entries:
         async for entry in entries:
             digest = read(entry.key)
             if digest is not None and isinstance(entry, Entry):
                 yield Found(digest, entry.size, entry.modified)
 
 
-def links_of_longer_digests(driver: Driver, folder: str) -> AsyncGenerator[Found, None]:
-    """Those behind the links of sha256; few repositories have any."""
-    return links(driver, folder, folder + _EVERY_SHA256)
-
-
 def unneeded_layers(
-    driver: Driver,
-    name: RepositoryName,
-    needed: Callable[[], Iterator[bytes]],
-    count: Callable[[int], None],
+    driver: Driver, name: RepositoryName, needed: Spill, count: Callable[[int], None]
 ) -> AsyncGenerator[Found, None]:
-    """Links to blobs that are not `needed`; see `_unneeded`."""
+    """Links to blobs that are not `needed`; see `_unneeded`.
+
+    Those under another digest than sha256 are given in any case, because they may say one.
+    """
     folder = layout.layers(name)
-    return _unneeded(driver, folder, _Keys(folder, _LINK), needed, count)
+    sha256 = partial(needed.between, stop=BEHIND_SHA256)
+    return _unneeded(driver, folder, _Keys(folder, _LINK), sha256, count)
 
 
 class Shard(NamedTuple):

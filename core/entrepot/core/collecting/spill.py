@@ -20,6 +20,9 @@ from entrepot.core.names import ALGORITHMS, Digest
 _ORDER = sorted(ALGORITHMS)
 _RANK = {name: bytes([rank]) for rank, name in enumerate(_ORDER)}
 _WIDTH = [1 + ALGORITHMS[name] // 2 for name in _ORDER]
+BEHIND_SHA256 = b"\1"
+"""Past every packed digest of sha256, the first algorithm."""
+
 _LINK_SIZE = [len(name) + 1 + ALGORITHMS[name] for name in _ORDER]
 _HELD = 1 << 17  # digests in memory; some 20 MB
 _SIZES = struct.Struct("<II")
