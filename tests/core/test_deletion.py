@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
+import random
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 from tests.core.interleaving import Turns, TurnsDriver
 from tests.core.stores import (
     CONFIG,
@@ -48,6 +46,7 @@ IMAGE = image([LAYER])
 SIGNED = image([LAYER], annotations={"a": "signed"})
 RULES = Rules(verify_references=False)
 T, U = Tag("t"), Tag("u")
+ORDERS = 150
 
 
 async def fill(registry: Registry, name: RepositoryName = NAME) -> None:
@@ -146,7 +145,7 @@ async def _push_index(registry: Registry) -> Manifest:
 
 
 @pytest.mark.parametrize("push", [_push, _push_index])
-def test_push_that_comes_behind_is_whole(
+async def test_push_that_comes_behind_is_whole(
     push: Callable[[Registry], Coroutine[Any, Any, Manifest]],
 ) -> None:
     """A push beside the deletion is gone, is whole, or was refused in the protocol's words."""
@@ -176,12 +175,9 @@ def test_push_that_comes_behind_is_whole(
             else:
                 outcomes.add("gone")
 
-    @given(order=st.lists(st.integers(0, 1), min_size=20, max_size=80))
-    @example([])
-    @example([1] * 200)
-    @settings(max_examples=120)
-    def run(order: list[int]) -> None:
-        asyncio.run(case(Turns(order)))
+    draw = random.Random(1)
+    orders = [[draw.randrange(2) for _ in range(60)] for _ in range(ORDERS)]
+    for order in ([], [1] * 200, *orders):
+        await case(Turns(order))
 
-    run()
     assert outcomes == {"refused", "whole", "gone"}

@@ -27,14 +27,14 @@ _BATCH = 1000  # keys
 _CURRENT = "/current/link"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Content:
-    """What a repository holds, or what of it was removed; `links` are those to blobs."""
+    """How much a repository holds; `links` are those to blobs."""
 
-    tags: int = 0
-    manifests: int = 0
-    links: int = 0
-    uploads: int = 0
+    tags: int
+    manifests: int
+    links: int
+    uploads: int
 
 
 async def content_of(driver: Driver, name: RepositoryName) -> Content:
@@ -44,16 +44,12 @@ async def content_of(driver: Driver, name: RepositoryName) -> Content:
     """
     if not [folder async for folder in _folders(driver, name)]:
         raise NameUnknownError(f"no repository {name}", detail={"name": name.text})
-    found = Content()
-    async with aclosing(inventory.tags(driver, name)) as tags:
-        found.tags = len([1 async for _, digest in tags if digest is not None])
-    async with aclosing(inventory.revisions(driver, name)) as revisions:
-        found.manifests = len([1 async for _ in revisions])
-    async with aclosing(inventory.layer_links(driver, name)) as links:
-        found.links = len([1 async for _ in links])
-    async with aclosing(uploads_of(driver, name)) as uploads:
-        found.uploads = len([1 async for _ in uploads])
-    return found
+    return Content(
+        await _count(_whole_tags(driver, name)),
+        await _count(inventory.revisions(driver, name)),
+        await _count(inventory.layer_links(driver, name)),
+        await _count(uploads_of(driver, name)),
+    )
 
 
 async def delete_repository(
@@ -88,8 +84,8 @@ async def mend(registry: Registry, name: RepositoryName) -> int:
     The registry must not verify references, which is what is missing.
     """
     found: dict[Digest, None] = {}
-    async with aclosing(inventory.tags(registry.driver, name)) as tags:
-        found.update({digest: None async for _, digest in tags if digest is not None})
+    async with aclosing(_whole_tags(registry.driver, name)) as digests:
+        found.update({digest: None async for digest in digests})
     async with aclosing(inventory.revisions(registry.driver, name)) as revisions:
         found.update({item.digest: None async for item in revisions})
     seen = set[Digest]()
@@ -123,8 +119,8 @@ async def _remove_manifests(
     registry: Registry, name: RepositoryName, advance: Callable[[int], None]
 ) -> None:
     """The links to manifests; those that tags point to now were pushed meanwhile, and stay."""
-    async with aclosing(inventory.tags(registry.driver, name)) as tags:
-        kept = {layout.revision_link(name, d) async for _, d in tags if d is not None}
+    async with aclosing(_whole_tags(registry.driver, name)) as digests:
+        kept = {layout.revision_link(name, digest) async for digest in digests}
     await _remove(registry.driver, layout.revisions(name), advance, lambda key: key not in kept)
 
 
@@ -145,6 +141,22 @@ async def _remove(
                 batch = []
     await driver.delete(batch)
     advance(len(batch))
+
+
+async def _whole_tags(driver: Driver, name: RepositoryName) -> AsyncGenerator[Digest, None]:
+    """What the repository's tags point to."""
+    async with aclosing(inventory.tags(driver, name)) as tags:
+        async for _, digest in tags:
+            if digest is not None:
+                yield digest
+
+
+async def _count(items: AsyncGenerator[object, None]) -> int:
+    number = 0
+    async with aclosing(items):
+        async for _ in items:
+            number += 1
+    return number
 
 
 async def _folders(driver: Driver, name: RepositoryName) -> AsyncGenerator[str, None]:

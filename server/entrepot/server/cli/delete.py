@@ -59,7 +59,7 @@ def delete(
     names: Annotated[
         list[str],
         typer.Argument(
-            metavar="NAME...", help="REPOSITORY, REPOSITORY:TAG or REPOSITORY@DIGEST each."
+            metavar="NAME", help="REPOSITORY, REPOSITORY:TAG or REPOSITORY@DIGEST each."
         ),
     ],
     dry_run: Annotated[
