@@ -133,7 +133,8 @@ async def test_creation_is_decided_by_the_first_store_and_followed_by_the_second
         await them.driver.write("a", once(b"lost"), create=True)
 
     assert await alike(them) == {"a": b"won"}
-    assert not them.driver.exclusive_create, "replicas may ask different stores"
+    assert them.driver.exclusive_create
+    assert not them.driver.collectable, "replicas may ask different stores"
 
 
 # -- reading ----------------------------------------------------------------------------

@@ -23,14 +23,10 @@ _HUGE = ("test_write_of_a_huge_object", "test_upload_of_a_huge_object")
 
 
 @asynccontextmanager
-async def mirrored(
-    first: Driver, second: Driver, *, exclusive: bool = False
-) -> AsyncGenerator[Driver, None]:
+async def mirrored(first: Driver, second: Driver) -> AsyncGenerator[Driver, None]:
     threads = Threads(os.cpu_count() or 1)
-    driver = MirrorDriver(first, GuardedDriver(second, "second"), threads)
-    driver.exclusive_create = exclusive
     try:
-        yield driver
+        yield MirrorDriver(first, GuardedDriver(second, "second"), threads)
     finally:
         threads.close()
 
@@ -53,11 +49,9 @@ class TestMirrorOfFilesystems(DriverSuite):
 
 
 class TestMirrorInMemory(DriverSuite):
-    """As long as all replicas have the same first store, creates have one winner, too."""
-
     deviations: ClassVar[Mapping[str, str]] = dict.fromkeys(_HUGE, "objects are in memory")
 
     @pytest.fixture
     def open_driver(self) -> Opening:
         first, second = Store(), Store()
-        return lambda: mirrored(InMemoryDriver(first), InMemoryDriver(second), exclusive=True)
+        return lambda: mirrored(InMemoryDriver(first), InMemoryDriver(second))

@@ -43,6 +43,12 @@ class Driver(ABC):
     What needs one winner (online deletion) then refuses, naming this as the reason.
     """
 
+    collectable: bool = True
+    """False, of a class or an instance: garbage is not to be collected while registries serve.
+
+    A driver over two stores says so, whose replicas may ask different ones who came first.
+    """
+
     @abstractmethod
     async def stat(self, key: str) -> Entry:
         """Size and time of an object.

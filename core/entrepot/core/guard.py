@@ -69,6 +69,7 @@ class GuardedDriver(Driver):
         self.observer = observer
         self.statistics = Statistics()
         self.exclusive_create = driver.exclusive_create
+        self.collectable = driver.collectable
 
     async def stat(self, key: str) -> Entry:
         check_key(key)

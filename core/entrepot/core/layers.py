@@ -46,6 +46,11 @@ def layers(configuration: Configuration, plugins: Plugins) -> Sequence[Layer]:
     return found
 
 
+def reaches_another_store(layer: Layer) -> bool:
+    """Whether a middleware has a further driver's store beside the one within."""
+    return any(True for _ in other_storages(layer.options))
+
+
 def _bind(other: OtherStorage, path: Path, plugins: Plugins) -> None:
     registered = plugins.driver(other.name, dotted(path))
     options = plugged_options(other.written, registered.options, (*path, other.name))

@@ -21,6 +21,7 @@ class WrappingDriver(Driver):
     def __init__(self, driver: Driver) -> None:
         self.driver = driver
         self.exclusive_create = driver.exclusive_create
+        self.collectable = driver.collectable
 
     async def stat(self, key: str) -> Entry:
         return await self.driver.stat(key)

@@ -153,12 +153,13 @@ async def test_offline_takes_what_is_young_and_waits_for_nothing(
     assert clock.now == began
 
 
-async def test_online_is_refused_where_creation_is_not_exclusive(
-    repository: Repository, driver: ClockedDriver, clock: Clock
+@pytest.mark.parametrize("inability", ["exclusive_create", "collectable"])
+async def test_online_is_refused_where_no_one_store_picks_a_winner(
+    repository: Repository, driver: ClockedDriver, clock: Clock, inability: str
 ) -> None:
     await push_blobs(repository, LAYER)
     clock.now += 3 * HOUR
-    driver.exclusive_create = False
+    setattr(driver, inability, False)
 
     with pytest.raises(CollectionError, match="--offline"):
         await collect(driver, clock)

@@ -79,14 +79,11 @@ class Collector:
 
         Cancelled, it leaves a run to be gone on with.
 
-        Raises CollectionError: if the backend cannot create exclusively, unless `is_offline`;
+        Raises CollectionError: if the driver does not let it, unless `is_offline`;
         ReadOnlyStoreError; StorageError: the run is then as if this collector had been killed.
         """
-        if not self._driver.exclusive_create and not self._options.is_offline:
-            raise CollectionError(
-                "this storage cannot create an object exclusively, so garbage can only be "
-                "collected while no registry serves it (--offline)"
-            )
+        if not self._options.is_offline:
+            self._check()
         await self._switch.check()
         await runs.remove_leftovers(self._driver, await self._now())
         done = Collected()
@@ -98,6 +95,19 @@ class Collector:
                 if await runs.is_current(self._driver, run):
                     raise
         return done
+
+    def _check(self) -> None:
+        """Raises CollectionError: if registries must not serve meanwhile."""
+        if not self._driver.exclusive_create:
+            raise CollectionError(
+                "this storage cannot create an object exclusively, so garbage can only be "
+                "collected while no registry serves it (--offline)"
+            )
+        if not self._driver.collectable:
+            raise CollectionError(
+                "two stores change places here, so garbage can only be collected once one of them "
+                "is gone from the configuration, or while no registry serves them (--offline)"
+            )
 
     async def _find(self, done: Collected) -> Run | None:
         """The run under way, or else a new one, published; None if there is no garbage."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import ClassVar
 
 from pydantic import Field
 
@@ -26,8 +25,6 @@ __all__ = ["MirrorDriver", "MirrorOptions", "open_mirror"]
 
 class MirrorOptions(MiddlewareOptions):
     """Options of the mirror middleware."""
-
-    keeps_copies: ClassVar[bool] = True
 
     storage: OtherStorage = Field(
         description="The second store, in the form of `storage`: one driver and its parameters."

@@ -49,7 +49,7 @@ class MirrorDriver(WrappingDriver):
     def __init__(self, first: Driver, second: Driver, threads: Threads) -> None:
         super().__init__(first)
         self.second = second
-        self.exclusive_create = False  # while the stores change places, replicas ask different ones
+        self.collectable = False  # while the stores change places, replicas ask different ones
         self._to_second = Copier(first, second, threads)
         self._to_first = Copier(second, first, threads)
 

@@ -77,8 +77,8 @@ def migrate_(
         wanted = globs(repository) if repository else None
         choice = Choice(wanted, verify=verify, delete=delete, dry_run=dry_run, width=width)
         pace = Pace(size("--rate", rate) or 0)
-        here = store_of(source, copies=False)
-        there = store_of(target, copies=False, environ={})
+        here = store_of(source, copies=False, others=False)
+        there = store_of(target, copies=False, others=False, environ={})
         _check_differ(here, there)
         output = _Output(choice, as_json=as_json)
         done = resumable(_migrate(here, there, choice, pace, output), _CONTINUED)

@@ -15,7 +15,7 @@ from entrepot.core.configuration import Configuration
 from entrepot.core.driver import Driver
 from entrepot.core.errors import PluginError, RegistryError, StorageError
 from entrepot.core.guard import GuardedDriver
-from entrepot.core.layers import layers, wrapped
+from entrepot.core.layers import layers, reaches_another_store, wrapped
 from entrepot.core.plugins import Plugins, disabled_by, load_plugins
 from entrepot.server.app import CONFIGURATION_PATH
 from entrepot.server.cli.serve import read
@@ -42,11 +42,16 @@ class Store:
 
 
 def store_of(
-    config: Path | None, *, copies: bool = True, environ: Mapping[str, str] = os.environ
+    config: Path | None,
+    *,
+    copies: bool = True,
+    others: bool = True,
+    environ: Mapping[str, str] = os.environ,
 ) -> Store:
     """The store that a configuration names; nothing is opened yet.
 
-    Without `copies`, no middleware that keeps some stands before it. `environ` may change the
+    Without `copies`, no middleware that keeps some stands before it; without `others`, none that
+    reaches a further store. `environ` may change the
     configuration.
 
     Raises ConfigurationError: with every mistake of the configuration.
@@ -58,7 +63,8 @@ def store_of(
     around = [
         layer
         for layer in layers(loaded.configuration, plugins)
-        if copies or not layer.options.keeps_copies
+        if (copies or not layer.options.keeps_copies)
+        and (others or not reaches_another_store(layer))
     ]
 
     @asynccontextmanager
