@@ -431,7 +431,7 @@ async def test_memory_is_bounded_when_everything_seems_wrong(
     settle = Doubts.settle
 
     async def counted(waiting: Doubts, *, all_: bool = False) -> None:
-        most.append(len(waiting._waiting))
+        most.append(len(waiting))
         await settle(waiting, all_=all_)
 
     monkeypatch.setattr(Doubts, "settle", counted)

@@ -12,6 +12,7 @@ from typing import Any
 
 import bcrypt
 import pytest
+from tests.real.backends import Backend
 from tests.real.clients import COPIERS, regctl
 from tests.real.folder import content
 from tests.real.programs import clean_environment, require_tool, run
@@ -189,8 +190,11 @@ def test_scrub_goes_on_after_it_was_ended(
     assert not cursor.exists()
 
 
-def test_pushes_and_deletions_meanwhile_are_no_findings(entrepot_server: StartEntrepot) -> None:
-    server = entrepot_server()
+@pytest.mark.parametrize("backend", ["filesystem", "s3"], indirect=True)
+def test_pushes_and_deletions_meanwhile_are_no_findings(
+    entrepot_server: StartEntrepot, backend: Backend
+) -> None:
+    server = entrepot_server(backend.configuration)
     is_over = threading.Event()
     pushed: list[str] = []
 

@@ -34,6 +34,9 @@ class Doubts:
         self._repair = repair
         self._waiting: deque[tuple[float, str, Check]] = deque()
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     @property
     def oldest(self) -> str | None:
         """The mark of the oldest doubt that waits."""
