@@ -233,6 +233,21 @@ async def test_a_child_that_was_pushed_later_is_in_the_delta(tmp_path: Path, ear
     assert done.written == 2 + 1 + len(LAYERS)
 
 
+async def test_of_what_is_damaged_on_the_store_nothing_is_left_out(
+    registry: Registry, tmp_path: Path
+) -> None:
+    await push(registry, APP, image(LAYERS[:1]), "1", blobs=LAYERS[:1])
+    await out(registry, tmp_path / "first")
+    await put(registry.driver, layout.blob(Digest.of(image(LAYERS[:1]))), image(LAYERS))
+    await push(registry, APP, image(LAYERS), "2")
+
+    done = await out(
+        registry, tmp_path / "it", "team/app:2", since=tmp_path / "first" / "index.json"
+    )
+
+    assert (done.left_out, done.failures) == (0, [])
+
+
 async def test_a_delta_of_a_delta(registry: Registry, tmp_path: Path) -> None:
     await push(registry, APP, image(LAYERS[:1]), "1", blobs=LAYERS[:1])
     await out(registry, tmp_path / "first")

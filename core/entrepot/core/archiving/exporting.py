@@ -158,7 +158,8 @@ class _Writing:
         digest = Digest.parse(descriptor.digest)
         try:
             content = await gather(self._registry.driver, layout.blob(digest), manifest.LIMIT)
-            return manifest.read(content, digest)
+            is_whole = Digest.of(content, digest.algorithm).matches(digest)
+            return manifest.read(content, digest) if is_whole else None
         except (NotFoundError, ManifestInvalidError):
             return None
 
@@ -171,7 +172,7 @@ class _Writing:
             return
         blobs = self._registry.repository(name).blobs
         try:
-            found = await blobs.find(digest)
+            found = await blobs.prove(await blobs.look(digest))
         except BlobUnknownError:
             if descriptor.elsewhere:
                 return
