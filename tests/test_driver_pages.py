@@ -13,11 +13,13 @@ from entrepot.core.plugins import load_plugins
 DOCS = Path(__file__).parents[1] / "docs"
 INDEX = (DOCS / "drivers.md").read_text(encoding="utf-8")
 PAGES = sorted((DOCS / "drivers").glob("*.md"))
-OBSTORE = DOCS.parent / "drivers" / "entrepot-obstore" / "README.md"
+OUTSIDE = sorted((DOCS.parent / "drivers").glob("entrepot-*/README.md"))
 OPTIONS = load_plugins().models.drivers
 
 
-@pytest.mark.parametrize("page", [*PAGES, OBSTORE], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [*PAGES, *OUTSIDE], ids=lambda page: f"{page.parent.name}-{page.stem}"
+)
 def test_page_is_up_to_date(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
 

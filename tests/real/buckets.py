@@ -13,7 +13,15 @@ from xml.etree import ElementTree as ET
 import httpx2
 from tests.services.running import Service
 
-__all__ = ["AzureContainer", "Bucket", "FilesFolder", "GcsBucket", "S3Bucket", "WebdavFolder"]
+__all__ = [
+    "AzureContainer",
+    "Bucket",
+    "FilesFolder",
+    "GcsBucket",
+    "S3Bucket",
+    "SwiftContainer",
+    "WebdavFolder",
+]
 
 
 class Bucket(ABC):
@@ -163,6 +171,32 @@ class AzureContainer(Bucket):
         """Blobs that have blocks and were never committed."""
         listed = self._container.list_blobs(include=["uncommittedblobs"])
         return sorted({str(each.name) for each in listed} - set(self.objects()))
+
+
+class SwiftContainer(Bucket):
+    """By plain requests."""
+
+    def __init__(self, service: Service, name: str) -> None:
+        from tests.real.drivers.swift_containers import SwiftAccount
+
+        self.name = name
+        self._account = SwiftAccount(service)
+
+    def make(self) -> None:
+        self._account.make(self.name)
+
+    def remove(self) -> None:
+        with self._account:
+            self._account.remove(self.name)
+
+    def objects(self) -> list[str]:
+        return self._account.names(self.name)
+
+    def read(self, key: str) -> bytes:
+        return self._account.call("GET", f"{self.name}/{key}").content
+
+    def delete(self, key: str) -> None:
+        self._account.call("DELETE", f"{self.name}/{key}")
 
 
 class FilesFolder(Bucket):

@@ -13,7 +13,7 @@ from tests.real.programs import clean_environment, require_tool
 from tests.real.servers import Server, StartEntrepot
 
 INMEMORY: dict[str, object] = {"storage": {"inmemory": {}, "delete": {"enabled": True}}}
-STORAGES = ("filesystem", "inmemory", *CLOUDS)
+STORAGES = ("filesystem", "inmemory", *CLOUDS, "swift")
 VERSIONS = {"stable": "1.1", "dev": "dev"}
 
 

@@ -34,7 +34,7 @@ _OSS = (
     "Distribution 3 dropped this driver; write `fsspec` with `url: oss://BUCKET/FOLDER`, after "
     "`pip install ossfs`"
 )
-_SWIFT = "Distribution 3 dropped this driver; write `s3` for Swift's S3 interface"
+_SWIFT = "Distribution 3 dropped this driver; `pip install entrepot-swift` brings it back"
 _RADOS = "Distribution 2.4 dropped this driver; write `s3` for Ceph's object gateway"
 _GOAMZ = "Distribution 2.7 dropped this driver; write `s3`, its parameters are the same"
 _CLOUDFRONT = {

@@ -59,7 +59,7 @@ RULES = "rules: [{anonymous: true, repositories: ['**'], actions: [pull]}]\n"
 
 @cache
 def models() -> PluggedModels:
-    return load_plugins(frozenset({"obstore"})).models
+    return load_plugins(frozenset({"obstore", "swift"})).models
 
 
 @pytest.fixture(autouse=True)

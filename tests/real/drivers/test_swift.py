@@ -17,6 +17,10 @@ from entrepot_swift.options import MIB
 class TestSwift(DriverSuite):
     """With segments so small that most tests of the suite make large objects."""
 
+    patience = 600.0
+    many = 500
+    lowered = dict.fromkeys(("many",), "Swift takes some ten milliseconds for each object")
+
     @pytest.fixture(scope="class")
     @classmethod
     def container(cls) -> Generator[str, None, None]:

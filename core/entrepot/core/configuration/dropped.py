@@ -14,7 +14,7 @@ DRIVERS = {
         "Distribution 3 dropped this driver; write `fsspec` with `url: oss://BUCKET/FOLDER`, "
         "after `pip install ossfs`"
     ),
-    "swift": "Distribution 3 dropped this driver; write `s3` for Swift's S3 interface",
+    "swift": "Distribution 3 dropped this driver; `pip install entrepot-swift` brings it back",
     "rados": "Distribution 2.4 dropped this driver; write `s3` for Ceph's object gateway",
     "s3goamz": "Distribution 2.7 dropped this driver; write `s3`, its parameters are the same",
 }
