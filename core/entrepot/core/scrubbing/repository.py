@@ -134,7 +134,9 @@ class RepositoryCheck:
     async def _stale(self, digest: Digest, stored: Digest) -> list[Problem]:
         """A layer link to nothing, that no manifest of the repository needs."""
         key = layout.layer_link(self._name, digest)
-        if await self._contents.link(key) != stored or await self._contents.size(stored):
+        if await self._contents.link(key) != stored:
+            return []
+        if await self._contents.size(stored) is not None:
             return []
         return [self._problem("link-stale", key, "a link to a blob that is not there", digest)]
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from pydantic import ByteSize, TypeAdapter, ValidationError
 from rich.markup import escape
 from rich.table import Table
 
@@ -28,13 +27,13 @@ from entrepot.server.cli.interrupting import resumable
 from entrepot.server.cli.opening import Store, StoreOfConfiguration, store_of
 from entrepot.server.cli.progress import progress
 from entrepot.server.cli.reporting import reported, tell
+from entrepot.server.cli.sizes import size
 from entrepot.server.cli.tables import console
 from entrepot.server.rules import content_rules
 
 _CONTINUED = "run it again to go on where it stopped"
 _WIDTHS = (8, 18)  # of the columns for the result and the kind
 _COLOURS = {"wrong": "bold red", "repaired": "green", "harmless": "dim"}
-_BYTES = TypeAdapter(ByteSize)
 
 
 _Sample = Annotated[
@@ -101,17 +100,17 @@ def scrub(
 ) -> None:
     """Hash all blobs, and hold every link, tag, manifest and referrer against the others.
 
-    Works while registries serve; deletes nothing. Stopped, it goes on where it was. Exits with 1
-    if something is wrong still.
+    Works while registries serve; deletes no content. Stopped, it goes on where it was. Exits
+    with 1 if something is wrong still.
     """
     with reported():
-        part = Part(_share(sample), _size("--bytes", bytes_))
+        part = Part(_share(sample), size("--bytes", bytes_))
         from_ = _Source(source, source_auth, source_config)
         from_.check(repair=repair)
         store = store_of(config, copies=False)
         plan = Plan(
             part=part,
-            rate=_size("--rate", rate),
+            rate=size("--rate", rate),
             width=width,
             blobs=only != "repositories",
             repositories=only != "blobs",
@@ -241,18 +240,6 @@ def _fields(finding: Finding) -> dict[str, object]:
         "repaired": finding.repaired,
         "failure": finding.failure or None,
     }
-
-
-def _size(option: str, text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        size = int(_BYTES.validate_python(text))
-    except ValidationError:
-        size = 0
-    if size <= 0:
-        raise ConfigurationError(f"{option}: {text!r} is no size; write one like 512MiB or 10GiB")
-    return size
 
 
 def _share(text: str | None) -> float | None:
