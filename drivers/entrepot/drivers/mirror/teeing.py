@@ -49,4 +49,5 @@ class Tee:
         while (chunk := await self._queues[number].get()) is not None:
             yield chunk
         if before is not None:
-            await asyncio.wait([before])  # its failure cancels the group, this writer with it
+            await asyncio.wait([before])
+            before.result()  # its failure is this stream's
