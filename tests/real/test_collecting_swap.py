@@ -3,31 +3,33 @@
 Among it is everything of which its own collector loses data.
 """
 
-import asyncio
 import json
 import tempfile
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TypedDict, cast
 
 import pytest
 from tests.real.clients import COPIERS
 from tests.real.folder import content
-from tests.real.programs import environment
+from tests.real.programs import clean_environment, environment, run
 from tests.real.registry import Registry, hexadecimal
-from tests.real.servers import Server, StartDistribution
+from tests.real.servers import Server, StartDistribution, entrepot_command
 from tests.tools.images import Image
-
-from entrepot.core.collecting.collection import Collected, Options
-from entrepot.core.collecting.collector import Collector
-from entrepot.core.collecting.marking import Untagged
-from entrepot.drivers.filesystem import FilesystemOptions, open_filesystem
 
 pytestmark = pytest.mark.real
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-RULES = {"plain": None, "untagged": Untagged()}
+FLAGS = {"plain": (), "untagged": ("-m",)}
+
+
+class Collected(TypedDict):
+    """What a collection says at its end."""
+
+    deleted: dict[str, int]
+    failed: int
+    ended: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,13 @@ class Written:
     def repositories(self) -> Path:
         return self.server.root / "docker/registry/v2/repositories"
 
-    def collect(self, untagged: Untagged | None) -> Collected:
+    def collect(self, *flags: str) -> Collected:
         """Our collection while no server runs; afterwards Distribution serves again."""
         self.server.stop()
-        collected = asyncio.run(collect(self.server.root, untagged))
+        command = [*entrepot_command(), "garbage-collect", "--offline", "--quiet", "--json"]
+        said = run(*command, *flags, self.server.config_file, env=clean_environment())
         self.server.start()
-        return collected
+        return cast("Collected", json.loads(said.splitlines()[-1])["result"])
 
     def push(self, image: Image, repository: str) -> None:
         with tempfile.TemporaryDirectory() as home:
@@ -79,12 +82,6 @@ def described(media_type: str, digest: str, size: int) -> dict[str, object]:
     return {"mediaType": media_type, "digest": digest, "size": size}
 
 
-async def collect(root: Path, untagged: Untagged | None) -> Collected:
-    async with open_filesystem(FilesystemOptions(rootdirectory=str(root))) as driver:
-        options = Options(grace=0, wait=0, untagged=untagged, is_offline=True)
-        return await Collector(driver, options).collect()
-
-
 @pytest.fixture(params=["2", "3"])
 def written(
     request: pytest.FixtureRequest, distribution: StartDistribution
@@ -96,11 +93,11 @@ def written(
     server.stop()
 
 
-@pytest.mark.parametrize("rules", RULES)
+@pytest.mark.parametrize("flags", FLAGS)
 def test_all_that_is_needed_stays_and_the_rest_goes(
-    written: Written, rules: str, image: Callable[[str], Image]
+    written: Written, flags: str, image: Callable[[str], Image]
 ) -> None:
-    names = ["single", "docker", "multi", "docker-list"]
+    names = ["single", "docker-list"]
     for name in names:
         written.push(image(name), f"kept/{name}")
     registry = written.registry
@@ -114,10 +111,10 @@ def test_all_that_is_needed_stays_and_the_rest_goes(
     registry.push_image("torn", "2", content("whole"))
     (written.repositories / "torn/_manifests/tags/1/current/link").write_bytes(b"")
 
-    collected = written.collect(RULES[rules])
+    collected = written.collect(*FLAGS[flags])
 
-    assert collected.failed == 0
-    assert collected.is_ended
+    assert collected["failed"] == 0
+    assert collected["ended"]
     for name in names:
         manifests, blobs = registry.verify(f"kept/{name}", "1")
         assert manifests <= image(name).manifests
@@ -128,23 +125,23 @@ def test_all_that_is_needed_stays_and_the_rest_goes(
     registry.verify("torn", torn)
     registry.verify("torn", "2")
     assert registry.blob("orphans/only", orphan).status_code == 404
-    assert registry.manifest("moving", first).status_code == (200 if rules == "plain" else 404)
+    assert registry.manifest("moving", first).status_code == (200 if flags == "plain" else 404)
     assert registry.push_image("moving", "again", content("first")) == first
     registry.verify("moving", "again")
 
 
-@pytest.mark.parametrize("rules", RULES)
-def test_blobs_pushed_by_sha512_stay(written: Written, rules: str) -> None:
+@pytest.mark.parametrize("flags", FLAGS)
+def test_blobs_pushed_by_sha512_stay(written: Written, flags: str) -> None:
     """Distribution keeps them under their sha256, and its collector deletes them."""
     written.registry.push_image("wide", "1", content("wide"), "sha512")
     unnamed = written.registry.push_blob("wide", b"unnamed", "sha512")
 
-    collected = written.collect(RULES[rules])
+    collected = written.collect(*FLAGS[flags])
 
     _, blobs = written.registry.verify("wide", "1")
     assert sum(each.startswith("sha512:") for each in blobs) == 3
     assert written.registry.blob("wide", unnamed).status_code == 404
-    assert collected.deleted == {"revision": 0, "layer": 2, "blob": 1}
+    assert collected["deleted"] == {"revision": 0, "layer": 2, "blob": 1}
 
 
 def test_a_repository_without_tags(written: Written) -> None:
@@ -156,13 +153,13 @@ def test_a_repository_without_tags(written: Written) -> None:
         path.unlink() if path.is_file() else path.rmdir()
     folder.rmdir()
 
-    collected = written.collect(None)
+    collected = written.collect()
     registry.verify("untagged", digest)
-    assert sum(collected.deleted.values()) == 0
+    assert sum(collected["deleted"].values()) == 0
 
-    collected = written.collect(Untagged())
+    collected = written.collect("-m")
     assert registry.manifest("untagged", digest).status_code == 404
-    assert collected.deleted == {"revision": 1, "layer": 4, "blob": 5}
+    assert collected["deleted"] == {"revision": 1, "layer": 4, "blob": 5}
     assert not list(written.repositories.rglob("link"))
 
 
@@ -177,8 +174,8 @@ def test_a_manifest_whose_bytes_are_lost(written: Written) -> None:
     blobs = written.server.root / "docker/registry/v2/blobs/sha256"
     (blobs / hexes[:2] / hexes / "data").unlink()
 
-    collected = written.collect(Untagged())
+    collected = written.collect("-m")
 
-    assert collected.deleted == {"revision": 0, "layer": 1, "blob": 1}
+    assert collected["deleted"] == {"revision": 0, "layer": 1, "blob": 1}
     registry.verify("broken", "2")
     assert registry.blob("broken", hexadecimal(b"not needed")).status_code == 200
