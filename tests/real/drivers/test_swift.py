@@ -14,6 +14,7 @@ from entrepot_swift import open_swift
 from entrepot_swift.options import MIB
 
 
+@pytest.mark.wide  # minutes of time: a request costs these servers ten times that of others
 class TestSwift(DriverSuite):
     """With segments so small that most tests of the suite make large objects."""
 
