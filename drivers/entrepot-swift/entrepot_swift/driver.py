@@ -65,7 +65,7 @@ class SwiftDriver(Driver):
         except BaseException:
             await unbroken(self._store.clear(id_))
             raise
-        return await unbroken(self._store.put_large(key, segments, id_, create=create))
+        return await unbroken(self._store.put_large_or_clear(key, segments, id_, create=create))
 
     async def _segments(self, source: Source, body: bytes, id_: str, key: str) -> list[Segment]:
         segments = list[Segment]()

@@ -128,22 +128,27 @@ class Store:
     async def put_large(
         self, key: str, segments: Sequence[Segment], id_: str, *, create: bool = False
     ) -> Entry:
-        """Make an object of segments that are there, in place of whatever is under the key.
-
-        Refused for good, the segments are removed. If nobody knows whether the object came to
-        be, they are kept for it.
-        """
+        """Make an object of segments that are there, in place of whatever is under the key."""
         path = self.places.path(key)
-        try:
-            old = [] if create else await self.behind(path, key)
-            top = await self._grouped(segments, id_, key)
-            answer = await self._put_manifest(path, key, top, id_, create=create)
-        except _FINAL:
-            await self.clear(id_)
-            raise
+        old = [] if create else await self.behind(path, key)
+        top = await self._grouped(segments, id_, key)
+        answer = await self._put_manifest(path, key, top, id_, create=create)
         kept = {segment.path for segment in (*segments, *top)}
         await self._replaced(answer, [each for each in old if each not in kept])
         return Entry(key, sum(segment.size for segment in segments), moment(answer.headers))
+
+    async def put_large_or_clear(
+        self, key: str, segments: Sequence[Segment], id_: str, *, create: bool = False
+    ) -> Entry:
+        """The same of segments that are for this object only; refused for good, they are removed.
+
+        If nobody knows whether the object came to be, they are kept for it.
+        """
+        try:
+            return await self.put_large(key, segments, id_, create=create)
+        except _FINAL:
+            await self.clear(id_)
+            raise
 
     async def _put_manifest(
         self, path: str, key: str, segments: Sequence[Segment], id_: str, *, create: bool
@@ -240,7 +245,7 @@ class Store:
             raise
         if not copies:
             return await self.put(target, b"")
-        return await self.put_large(target, copies, id_)
+        return await self.put_large_or_clear(target, copies, id_)
 
     async def copy_object(self, path: str, target: str, size: int, source: str) -> Entry:
         """One plain object, in place of whatever is under the key `target`."""

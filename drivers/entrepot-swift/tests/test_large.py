@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from swift_fake import MIB, SEGMENTS, SwiftFake
+from swift_fake import MIB, SEGMENTS, Fault, SwiftFake
 
-from entrepot.core import OffsetError
+from entrepot.core import FullError, OffsetError
 from entrepot.core.testing.material import content, get, keys, pieces, put
 from entrepot_swift.large import Large
 from entrepot_swift.opening import opened
@@ -129,6 +129,19 @@ async def test_upload_does_not_depend_on_what_a_listing_shows(fake: SwiftFake) -
         fake.hidden |= set(fake.names())
         await driver.upload("u").append(pieces(data[2 * MIB :]), 2 * MIB)
         fake.hidden |= set(fake.names())
+
+        assert await driver.upload("u").size() == len(data)
+        await driver.upload("u").commit("b", len(data))
+        assert await get(driver, "b") == data
+
+
+async def test_commit_that_is_refused_keeps_the_upload(fake: SwiftFake) -> None:
+    data = content(3 * MIB)
+    async with opened(fake.options(), fake.transport) as driver:
+        await driver.upload("u").append(pieces(data), 0)
+        fake.faults = [Fault(lambda request: request.url.path.endswith("/files/b"), 507)]
+        with pytest.raises(FullError):
+            await driver.upload("u").commit("b", len(data))
 
         assert await driver.upload("u").size() == len(data)
         await driver.upload("u").commit("b", len(data))
