@@ -116,12 +116,16 @@ async def mark(file: Path, shape: Shape) -> None:
 
 
 def simulate(folder: Path, shape: Shape) -> Spent:
-    """Our mark of a simulated store, in a process of its own."""
+    """Our mark of a simulated store, in a process of its own.
+
+    Its list is made in another one: a process' peak counts what its parent had at its start.
+    """
     file = folder / "blobs"
     say(f"simulate {shape.all_blobs} blobs")
-    prepare(file, shape)
+    here: list[str | Path] = [sys.executable, __file__]
     size = str(shape.repositories)
-    return Spent.by([sys.executable, __file__, "--mark", file, "--repositories", size])
+    Spent.by([*here, "--prepare", file, "--repositories", size])
+    return Spent.by([*here, "--mark", file, "--repositories", size])
 
 
 def row(what: str, spent: Spent, peer: Spent | None = None) -> str:
@@ -178,11 +182,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="only this one; may be given again (all that are found)")  # fmt: skip
     add("--folder", type=Path, default=None, help="where stores are made, to be removed again")
     add("--collect", type=Path, help=argparse.SUPPRESS)
+    add("--prepare", type=Path, help=argparse.SUPPRESS)
     add("--mark", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
     try:
         if asked.collect is not None:
             asyncio.run(collect(asked.collect))
+        elif asked.prepare is not None:
+            prepare(asked.prepare, replace(Shape(), repositories=asked.repositories[0]))
         elif asked.mark is not None:
             asyncio.run(mark(asked.mark, replace(Shape(), repositories=asked.repositories[0])))
         else:
