@@ -386,7 +386,7 @@ class CollectorMachine(RuleBasedStateMachine):
             for process in (*self.replicas, *self.collectors):
                 await process.end()
             self.all_that_was_acknowledged_is_there()
-            for seconds in (0, DEAD + 1, 3 * HOUR, 8 * 24 * HOUR):
+            for seconds in (0, DEAD + 1, 3 * HOUR, 3 * HOUR, 3 * HOUR, 8 * 24 * HOUR):
                 self.clock.now += seconds
                 await collector(self.store, self.clock, untagged=self.untagged).collect()
             self.all_that_was_acknowledged_is_there()
