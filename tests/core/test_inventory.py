@@ -97,8 +97,8 @@ async def test_an_error_of_a_listing_comes_out() -> None:
 
 
 async def test_what_a_repository_holds() -> None:
-    async with open_repository() as repository:
-        driver = repository.manifests._driver
+    driver = DictionaryDriver({})
+    async with open_repository(driver) as repository:
         name = repository.name
         child = image()
         await repository.blobs.put(Digest.of(b"{}"), once(b"{}"))

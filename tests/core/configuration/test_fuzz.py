@@ -55,7 +55,7 @@ names = st.one_of(
     st.text(st.characters(exclude_characters="\0="), min_size=1, max_size=30),
 )
 values = st.one_of(
-    trees.map(lambda tree: yaml.safe_dump(tree, allow_unicode=True)),
+    trees.map(lambda tree: yaml.safe_dump(tree, allow_unicode=True)),  # pyright: ignore[reportUnknownMemberType]
     st.text(st.characters(exclude_characters="\0"), max_size=40),
     st.binary(max_size=20).map(
         lambda raw: raw.replace(b"\0", b"").decode(errors="surrogateescape")
@@ -85,7 +85,7 @@ def tried(content: bytes | str, environ: Mapping[str, str] | None = None) -> tup
         assert said
     else:
         said = loaded.notes
-        yaml.safe_dump(shown(loaded, models()))
+        yaml.safe_dump(shown(loaded, models()))  # pyright: ignore[reportUnknownMemberType]
     assert time.monotonic() - began < 10
     for one in said:
         assert one.isprintable(), one
@@ -97,7 +97,7 @@ def tried(content: bytes | str, environ: Mapping[str, str] | None = None) -> tup
 @FUZZ
 @given(trees)
 def test_any_tree(tree: object) -> None:
-    tried(yaml.safe_dump(tree, allow_unicode=True))
+    tried(yaml.safe_dump(tree, allow_unicode=True))  # pyright: ignore[reportUnknownMemberType]
 
 
 @FUZZ
@@ -105,7 +105,7 @@ def test_any_tree(tree: object) -> None:
 def test_any_tree_where_a_key_is(path: str, tree: object) -> None:
     for key in reversed(path.split(".")):
         tree = [tree] if key == "0" else {key: tree}
-    tried(f"version: 0.1\nstorage: inmemory\n{yaml.safe_dump(tree)}")
+    tried(f"version: 0.1\nstorage: inmemory\n{yaml.safe_dump(tree)}")  # pyright: ignore[reportUnknownMemberType]
 
 
 @FUZZ

@@ -128,6 +128,6 @@ def test_shown_leaves_out_what_has_no_value() -> None:
 def test_shown_loads_to_the_same(loaded: Load, tmp_path: Path, text: str) -> None:
     values = shown(loaded(text))
     again = tmp_path / "again.yml"
-    again.write_text(yaml.safe_dump(values))
+    again.write_text(yaml.safe_dump(values))  # pyright: ignore[reportUnknownMemberType]
 
     assert shown(load(again, {})) == values

@@ -31,7 +31,7 @@ def test_example_is_listened_with(tmp_path: Path) -> None:
     given["http"]["addr"] = ":0"
     given["http"]["debug"]["addr"] = "127.0.0.1:0"
     file = tmp_path / "config.yml"
-    file.write_text(yaml.safe_dump(given))
+    file.write_text(yaml.safe_dump(given))  # pyright: ignore[reportUnknownMemberType]
 
     loaded = load(file, {})
 

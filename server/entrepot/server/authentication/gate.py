@@ -53,15 +53,14 @@ class Gate:
         header = authorization(scope)
         try:
             identity = self.authenticator.recall(header, wanted) if header is not None else None
-            if identity is not None:
-                account(scope).user = identity.name
-                return identity
-            asking = Seen.of(scope, self.urls, header)
-            identity = await self.authenticator.authorize(asking, wanted)
+            if identity is None:
+                asking = Seen.of(scope, self.urls, header)
+                identity = await self.authenticator.authorize(asking, wanted)
         except Exception as error:
             began = await _beginning(error, found, registry)
             if began is None:
                 raise _told(error, wanted) from error.__cause__
+            asking = Seen.of(scope, self.urls, header)
             identity = await self._admit_as_of(began, asking, wanted)
         account(scope).user = identity.name
         return identity

@@ -48,7 +48,7 @@ def show(config: ConfigurationFile = None) -> None:
     with reported():
         loaded, _ = read(config, plugins)
     effective = shown(loaded, plugins.models)
-    typer.echo(yaml.safe_dump(effective, sort_keys=False), nl=False)
+    typer.echo(yaml.safe_dump(effective, sort_keys=False), nl=False)  # pyright: ignore[reportUnknownMemberType]
     for path, origin in sorted(loaded.origins.items()):
         if origin != "default":
             typer.echo(f"# {path}: {origin}")
