@@ -130,6 +130,8 @@ class Condemned:
     async def _settle(self, known: _Known, claim: Claim) -> None:
         if await runs.create(self._driver, known.run.claim(claim), RESCUED):
             known.settled.add(claim.number)
+            if not await runs.is_current(self._driver, known.run):
+                await self._driver.delete([known.run.claim(claim)])  # nobody else would for days
             return
         until = self._timing.clock() + PATIENCE
         while not await self._is_settled(known, claim):
