@@ -28,6 +28,11 @@ CONTENT, OTHER = index(), index(annotations={"a": "other"})
 DIGEST = Digest.of(CONTENT)
 
 
+async def push_earlier(repository: Repository) -> None:
+    """With its first push a registry learns that nothing is being collected."""
+    await repository.blobs.put(Digest.of(b"earlier"), chunks(b"earlier"))
+
+
 async def assert_not_dangling(repository: Repository, *tags: Tag) -> None:
     for tag in tags:
         digest = await repository.tags.find(tag)
@@ -98,6 +103,7 @@ async def test_two_pushes_of_one_tag_side_by_side_leave_one_of_them() -> None:
     async def case(turns: Turns) -> None:
         driver = TurnsDriver(DictionaryDriver({}), turns)
         async with open_repository(driver, UNVERIFIED) as repository:
+            await push_earlier(repository)
             await turns.run(
                 repository.manifests.put(T, CONTENT, None), repository.manifests.put(T, OTHER, None)
             )
@@ -166,6 +172,7 @@ async def test_two_sessions_side_by_side_make_no_wrong_blob(pair: str) -> None:
     async def case(turns: Turns) -> None:
         store = DictionaryDriver({})
         async with open_repository(TurnsDriver(store, turns)) as repository:
+            await push_earlier(repository)
             started = await repository.uploads.start()
             await started.append(chunks(HELD))
             sessions = [await repository.uploads.find(started.id) for _ in PAIRS[pair]]
