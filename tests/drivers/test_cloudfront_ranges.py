@@ -177,7 +177,13 @@ async def test_server_that_says_nothing_is_given_up(
     monkeypatch: pytest.MonkeyPatch, edge: Edge, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "_SECONDS", 0.1)
-    silent = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1000):
+            pass
+        writer.close()
+
+    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
 
     async with silent:
