@@ -19,6 +19,7 @@ from entrepot.core.errors import (
     UnavailableError,
 )
 from entrepot.core.links import read_link, write_link
+from entrepot.core.listing import exists
 from entrepot.core.names import Digest, RepositoryName
 from entrepot.core.streams import gather
 from entrepot.core.threads import Threads
@@ -179,7 +180,7 @@ class Blobs:
             nonlocal size
             if size is None:
                 size = await write()
-            elif not await self._is_stored(digest):
+            elif not await exists(self._driver, layout.blob(digest)):
                 reason = "it was deleted as garbage while it was pushed: push it again"
                 raise UnavailableError(layout.blob(digest), reason)
             await self.link(digest)
@@ -219,13 +220,6 @@ class Blobs:
             await self._driver.delete([key])
         finally:
             self._known.drop_link(key)
-
-    async def _is_stored(self, digest: Digest) -> bool:
-        try:
-            await self._driver.stat(layout.blob(digest))
-        except NotFoundError:
-            return False
-        return True
 
     async def _existing(self, digest: Digest, stored: Digest) -> Blob:
         try:

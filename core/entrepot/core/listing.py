@@ -1,4 +1,4 @@
-"""Names below a prefix, in the order of the names rather than of the keys."""
+"""What is there: an object, anything below a prefix, names in their own order."""
 
 from __future__ import annotations
 
@@ -6,6 +6,16 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from entrepot.core.driver import Driver, Prefix
+from entrepot.core.errors import NotFoundError
+
+
+async def exists(driver: Driver, key: str) -> bool:
+    """Whether there is an object of that key."""
+    try:
+        await driver.stat(key)
+    except NotFoundError:
+        return False
+    return True
 
 
 async def holds(driver: Driver, prefix: str) -> bool:

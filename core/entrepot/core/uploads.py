@@ -18,6 +18,7 @@ from entrepot.core.errors import (
     RangeInvalidError,
 )
 from entrepot.core.hashing import RunningHash
+from entrepot.core.listing import exists
 from entrepot.core.names import Digest, RepositoryName, UploadId
 from entrepot.core.streams import beginning, drain, once
 from entrepot.core.threads import Threads
@@ -198,7 +199,7 @@ class UploadSession:
         return size
 
     async def _write_again(self, digest: Digest) -> int:
-        if await self._exists(self._aside):
+        if await exists(self._driver, self._aside):
             await self._verify_aside(digest)
         elif not await self._was_committed(digest):
             check(hashing.begin(digest.algorithm).digest(), digest)
@@ -214,15 +215,8 @@ class UploadSession:
                 await self._resume(digest.algorithm, int(offset)) if offset.isdecimal() else None
             )
             if running is not None and running.digest().matches(digest):
-                return await self._exists(layout.blob(digest))
+                return await exists(self._driver, layout.blob(digest))
         return False
-
-    async def _exists(self, key: str) -> bool:
-        try:
-            await self._driver.stat(key)
-        except NotFoundError:
-            return False
-        return True
 
     def _hashed(
         self, chunks: AsyncIterator[bytes], running: RunningHash

@@ -37,6 +37,7 @@ from entrepot.core.collecting.timing import COARSENESS, REAL, SHORTEST_WAIT, Tim
 from entrepot.core.concurrency import each
 from entrepot.core.driver import Driver
 from entrepot.core.errors import NotFoundError
+from entrepot.core.listing import exists
 from entrepot.core.read_only import Switch
 from entrepot.core.streams import once
 
@@ -142,7 +143,7 @@ class Collector:
         if run != self._published:
             done.is_resumed = True
             self._watcher.resumed(run.id, done.plan)
-        if not await runs.exists(self._driver, run.spared):
+        if not await exists(self._driver, run.spared):
             await self._wait(run)
             await self._mark_again(run, done.plan)
         spared = await runs.read_keys(self._driver, run, run.spared)

@@ -19,6 +19,7 @@ from entrepot.core.collecting.timing import DEAD, LONGEST_PUSH, PATIENCE, REAL, 
 from entrepot.core.concurrency import each
 from entrepot.core.driver import Driver
 from entrepot.core.errors import NotFoundError, UnavailableError
+from entrepot.core.listing import exists
 
 ResultT = TypeVar("ResultT")
 
@@ -135,7 +136,7 @@ class Condemned:
             return
         until = self._timing.clock() + PATIENCE
         while not await self._is_settled(known, claim):
-            if not await runs.exists(self._driver, known.run.claim(claim)):
+            if not await exists(self._driver, known.run.claim(claim)):
                 return  # the run is over
             if self._timing.clock() >= until:
                 await self._give_up(known, claim)
@@ -158,7 +159,7 @@ class Condemned:
         """Whether no collector acts on a claim any more: it was rescued, or they are done."""
         if await runs.content_of(self._driver, run.claim(claim)) == RESCUED:
             return True
-        return await runs.exists(self._driver, run.done(claim.batch))
+        return await exists(self._driver, run.done(claim.batch))
 
     async def _is_dead(self, run: Run, claim: Claim) -> bool:
         """Whether a claim is so old that its collector cannot act on it any more."""

@@ -29,7 +29,7 @@ from entrepot.core.errors import (
     NotFoundError,
     UnavailableError,
 )
-from entrepot.core.listing import children
+from entrepot.core.listing import children, exists
 from entrepot.core.names import Digest, RepositoryName
 from entrepot.core.streams import gather, once
 
@@ -155,14 +155,6 @@ async def current(driver: Driver) -> list[tuple[Run, float]]:
 
 async def is_current(driver: Driver, run: Run) -> bool:
     return await exists(driver, run.marker)
-
-
-async def exists(driver: Driver, key: str) -> bool:
-    try:
-        await driver.stat(key)
-    except NotFoundError:
-        return False
-    return True
 
 
 async def create(driver: Driver, key: str, content: bytes) -> bool:

@@ -25,6 +25,7 @@ from entrepot.core.errors import (
     StorageError,
     UnavailableError,
 )
+from entrepot.core.listing import exists
 
 _LOG = logging.getLogger("entrepot.collecting")
 _COLLECTOR = b"collector "
@@ -167,7 +168,7 @@ class Sweeper:
 
     async def is_settled(self, number: int, now: float) -> bool:
         """Whether no collector deletes anything of a batch any more, `now` by the store's clock."""
-        if await runs.exists(self._driver, self._run.done(number)):
+        if await exists(self._driver, self._run.done(number)):
             return True
         prefix = self._run.claim(Claim.of(number, None))
         async with aclosing(self._driver.scan(prefix)) as entries:

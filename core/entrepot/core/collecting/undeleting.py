@@ -13,6 +13,7 @@ from entrepot.core.collecting.runs import RESCUED, Claim, Plan, Run
 from entrepot.core.concurrency import each
 from entrepot.core.driver import Driver
 from entrepot.core.errors import BlobUnknownError, ManifestInvalidError, NotFoundError
+from entrepot.core.listing import exists
 from entrepot.core.manifest import Manifest
 from entrepot.core.names import Digest, RepositoryName
 from entrepot.core.registry import Registry
@@ -60,7 +61,7 @@ async def rescue(registry: Registry, one: Garbage) -> None:
         await restore(registry, RepositoryName.parse(one.repository), one.digest)
         return
     await registry.condemned.settle([one.key])
-    if not await runs.exists(registry.driver, one.key):
+    if not await exists(registry.driver, one.key):
         raise BlobUnknownError(f"{one.digest} is deleted already")
 
 
@@ -102,7 +103,7 @@ async def _manifest(driver: Driver, digest: Digest) -> Manifest | None:
 
 async def _rescue_batch(driver: Driver, run: Run, plan: Plan, number: int) -> Rescued:
     batch = await runs.read_batch(driver, run, number)
-    if await runs.exists(driver, run.done(number)):
+    if await exists(driver, run.done(number)):
         return Rescued()
     positions: list[int | None] = [None]
     if plan.kind(number) == "revision":

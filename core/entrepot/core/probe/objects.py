@@ -8,6 +8,7 @@ from time import perf_counter
 
 from entrepot.core.driver import Driver
 from entrepot.core.errors import ExistsError, NotFoundError
+from entrepot.core.listing import exists
 from entrepot.core.probe.findings import BrokenError, Outcome, promised
 from entrepot.core.probe.place import (
     LARGE,
@@ -15,7 +16,6 @@ from entrepot.core.probe.place import (
     SMALL,
     Place,
     content,
-    exists,
     get,
     put,
     same,

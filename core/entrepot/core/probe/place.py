@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from entrepot.core.driver import Driver, Entry, Upload
-from entrepot.core.errors import NotFoundError
 from entrepot.core.probe.findings import promised
 
 KIB = 1024
@@ -72,14 +71,6 @@ async def put_all(driver: Driver, keys: Iterable[str]) -> None:
 async def get(driver: Driver, key: str, start: int = 0, stop: int | None = None) -> bytes:
     async with aclosing(driver.read(key, start, stop)) as chunks:
         return b"".join([chunk async for chunk in chunks])
-
-
-async def exists(driver: Driver, key: str) -> bool:
-    try:
-        await driver.stat(key)
-    except NotFoundError:
-        return False
-    return True
 
 
 async def listed(driver: Driver, prefix: str, *, after: str = "", delimiter: str = "") -> list[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from time import perf_counter
 
 from entrepot.core.errors import OffsetError
+from entrepot.core.listing import exists
 from entrepot.core.probe.findings import BrokenError, Outcome, promised
-from entrepot.core.probe.place import LARGE, MIB, Place, content, exists, get, listed, pieces, same
+from entrepot.core.probe.place import LARGE, MIB, Place, content, get, listed, pieces, same
 
 _PARTS = (1, 6 * MIB, 300_000, 5 * MIB, 0, 17)  # past, at and far below what backends take
 

@@ -19,13 +19,12 @@ from entrepot.core.collecting.runs import Plan
 from entrepot.core.collecting.sweeping import Swept
 from entrepot.core.collecting.undeleting import condemned, rescue, rescue_all, restore
 from entrepot.core.collecting.working import at_work, working
-from entrepot.core.configuration import Duration
 from entrepot.core.errors import ConfigurationError, ProtocolError, RegistryError
 from entrepot.core.lines import one_line
 from entrepot.core.names import Digest, RepositoryName
 from entrepot.core.read_only import Switch
 from entrepot.core.registry import Registry, Rules, open_registry
-from entrepot.server.cli.figures import amount
+from entrepot.server.cli.figures import amount, seconds_of
 from entrepot.server.cli.interrupting import resumable
 from entrepot.server.cli.opening import Store, StoreOfConfiguration, store_of
 from entrepot.server.cli.progress import Bar, progress
@@ -89,7 +88,10 @@ def garbage_collect(
         store = store_of(config, copies=False)
         rules = untagged_rules(store.configuration) if untagged else None
         options = Options(
-            0.0 if offline else _seconds("--grace", grace), _seconds("--wait", wait), rules, offline
+            0.0 if offline else seconds_of("--grace", grace),
+            seconds_of("--wait", wait),
+            rules,
+            offline,
         )
         shown = _Shown(quiet=quiet, as_json=as_json)
         if dry_run:
@@ -320,10 +322,3 @@ def _counts(keys: dict[Any, int]) -> str:
     return (
         f"{keys['revision']:,} manifests, {keys['layer']:,} layer links and {keys['blob']:,} blobs"
     )
-
-
-def _seconds(option: str, text: str) -> float:
-    try:
-        return Duration.parse(text).seconds
-    except ValueError as error:
-        raise ConfigurationError(f"{option}: {error}") from None

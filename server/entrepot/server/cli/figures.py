@@ -1,6 +1,9 @@
-"""Figures as people read them."""
+"""Figures as people read and write them."""
 
 from __future__ import annotations
+
+from entrepot.core.configuration import Duration
+from entrepot.core.errors import ConfigurationError
 
 
 def amount(number: int, unit: str) -> str:
@@ -21,3 +24,11 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * unit:
             return f"{seconds // unit:.0f} {name}"
     return f"{seconds:.0f} s"
+
+
+def seconds_of(option: str, text: str) -> float:
+    """What an option such as `--age 36h` says. Raises ConfigurationError."""
+    try:
+        return Duration.parse(text).seconds
+    except ValueError as error:
+        raise ConfigurationError(f"{option}: {error}") from None

@@ -11,11 +11,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from entrepot.core.configuration import Duration
-from entrepot.core.errors import ConfigurationError
 from entrepot.core.purging import OpenUpload, Purged, open_uploads, purge
 from entrepot.core.registry import Rules, open_registry
-from entrepot.server.cli.figures import duration
+from entrepot.server.cli.figures import duration, seconds_of
 from entrepot.server.cli.opening import Store, StoreOfConfiguration, store_of
 from entrepot.server.cli.reporting import reported
 from entrepot.server.cli.tables import show, table
@@ -53,7 +51,7 @@ def purge_uploads(
     Exits with 1 if one could not be removed.
     """
     with reported():
-        older = _seconds(age)
+        older = seconds_of("--age", age)
         output = _Output(as_json)
         done = asyncio.run(_purge(store_of(config), older, dry_run, output))
     verb = "would be removed" if dry_run else "removed"
@@ -102,10 +100,3 @@ async def _purge(store: Store, older: float, dry_run: bool, output: _Output) -> 
         done = await purge(registry, older, time.time(), dry_run=dry_run, told=output.add)
     output.end()
     return done
-
-
-def _seconds(age: str) -> float:
-    try:
-        return Duration.parse(age).seconds
-    except ValueError as error:
-        raise ConfigurationError(f"--age: {error}") from None
