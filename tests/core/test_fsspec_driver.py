@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, ClassVar
@@ -118,12 +118,18 @@ class ObjectFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is unty
 
 
 class TestLocal(DriverSuite):
+    many = 1_001
+    lowered: ClassVar[Mapping[str, str]] = {"many": "the wide tests ask for more"}
+
     @pytest.fixture
     def open_driver(self, tmp_path: Path) -> Opening:
         return lambda: FsspecDriver(local_filesystem(), str(tmp_path))
 
 
 class TestMemory(DriverSuite):
+    many = 1_001
+    lowered: ClassVar[Mapping[str, str]] = {"many": "the wide tests ask for more"}
+
     @pytest.fixture
     def open_driver(self) -> Opening:
         filesystem = PrivateMemoryFileSystem()

@@ -12,6 +12,7 @@ from entrepot.core.testing import DriverSuite, Opening
 from entrepot.drivers.fsspec import FsspecOptions, open_fsspec
 
 
+@pytest.mark.wide
 @pytest.mark.real
 class TestFolderOfFile(DriverSuite):
     @pytest.fixture
@@ -19,6 +20,7 @@ class TestFolderOfFile(DriverSuite):
         return partial(open_fsspec, FsspecOptions(url=f"dir::file://{tmp_path}"))
 
 
+@pytest.mark.wide
 @pytest.mark.real
 class TestMemory(DriverSuite):
     @pytest.fixture

@@ -43,6 +43,9 @@ async def open_folders(root: str) -> AsyncGenerator[Driver, None]:
 
 
 class TestMirrorOfFilesystems(DriverSuite):
+    many = 1_001
+    lowered: ClassVar[Mapping[str, str]] = {"many": "each of the two is asked for more elsewhere"}
+
     @pytest.fixture
     def open_driver(self, tmp_path: Path) -> Opening:
         return partial(open_folders, str(tmp_path))

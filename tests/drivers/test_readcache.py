@@ -341,6 +341,7 @@ async def open_cached_filesystem(root: str, folder: str) -> AsyncGenerator[Drive
         yield cache
 
 
+@pytest.mark.wide
 @pytest.mark.real
 class TestCachedFilesystem(DriverSuite):
     @pytest.fixture

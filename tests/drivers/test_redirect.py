@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pytest
 from pydantic import ValidationError
@@ -189,6 +189,9 @@ async def open_redirected(root: str, base: str) -> AsyncGenerator[Driver, None]:
 
 class TestRedirectedFilesystem(DriverSuite):
     """That a wrapped filesystem is one still, and that links lead to its objects."""
+
+    many = 1_001
+    lowered: ClassVar[Mapping[str, str]] = {"many": "what it wraps is asked for more elsewhere"}
 
     @pytest.fixture
     def open_driver(self, tmp_path: Path, base: str) -> Opening:
