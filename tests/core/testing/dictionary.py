@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from entrepot.core.driver import Driver, Entry, Prefix
 from entrepot.core.errors import ExistsError, NotFoundError
-
-MIB = 1024 * 1024
+from entrepot.core.testing.material import MIB
 
 
 @dataclass(frozen=True, slots=True)

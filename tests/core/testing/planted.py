@@ -131,6 +131,7 @@ PLANTED = {
         scan_after_a_key_there_is_not scan_agrees_with_sorting scan_closed_early
         scan_delimiter_counts_behind_the_prefix scan_delimiter_merges_prefixes_and_entries
         scans_at_once_do_not_disturb_each_other write_every_kind_of_key
+        sift_of_all_is_a_scan sift_leaves_out_folders_that_it_asked_about
     """,
     "ScanIncludesAfter": """
         scan_after_a_key_there_is scan_after_the_last_key scan_after_within_a_prefix
@@ -157,6 +158,7 @@ PLANTED = {
         scan_agrees_with_sorting scan_delimiter_counts_behind_the_prefix
         scan_prefix_is_a_whole_key scan_prefix_is_the_beginning_of_a_name
         stat_and_scan_agree scan_prefix_is_taken_to_the_letter
+        sift_of_all_is_a_scan sift_leaves_out_folders_that_it_asked_about
     """,
     "ScanStopsAfterOnePage": "scan_more_than_one_page scan_many_keys",
     "ScanRemembers": "scan_shows_what_another_instance_did",

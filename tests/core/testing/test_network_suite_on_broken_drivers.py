@@ -18,8 +18,8 @@ pytestmark = pytest.mark.real  # minutes of waiting for what hangs
 
 @pytest.fixture(scope="module")
 def aimed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
-    report = tmp_path_factory.mktemp("aimed") / "report.xml"
-    return run(report, *(f"{_SUITES}::Test{k.__name__}::test_{t}" for k, t in LINES.items()))
+    aimed = [f"{_SUITES}::Test{kind.__name__}::test_{test}" for kind, test in LINES.items()]
+    return run(tmp_path_factory.mktemp("aimed"), aimed)
 
 
 @pytest.mark.parametrize("broken", LINES, ids=lambda kind: kind.__name__)

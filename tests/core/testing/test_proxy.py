@@ -209,6 +209,29 @@ async def test_proxy_keeps_a_connection_that_a_client_keeps() -> None:
     assert (seen, other.connections) == (["/1", "/2"], 1)
 
 
+async def test_proxy_counts_no_connection_that_the_driver_gave_up() -> None:
+    """Whatever the server does: it may be too busy to answer for a long time."""
+    asked = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with proxying("127.0.0.1", server.sockets[0].getsockname()[1]) as other:
+        _, writer = await asyncio.open_connection(*other.address.split(":"))
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asked.wait()
+        assert other.open == 1
+        writer.close()
+        async with asyncio.timeout(10):
+            while other.open:
+                await asyncio.sleep(0.01)
+    server.close()
+
+
 async def test_proxy_shows_no_signatures(proxy: FaultProxy, driver: HttpDriver) -> None:
     await driver.ask("GET", "", "/?prefix=a&signature=secret")
 

@@ -11,6 +11,7 @@ from .planted import PLANTED
 from .running import run
 
 _SUITES = Path(__file__).with_name("broken_suites.py")
+_SMALL = "-ptests.core.testing.small"
 
 
 def test_every_broken_driver_has_its_planted_tests() -> None:
@@ -19,6 +20,8 @@ def test_every_broken_driver_has_its_planted_tests() -> None:
 
 @pytest.mark.real
 def test_suite_finds_each_mistake_by_exactly_the_planted_tests(tmp_path: Path) -> None:
-    failed = run(tmp_path / "report.xml", str(_SUITES))
+    suites = [f"{_SUITES}::Test{broken.__name__}" for broken in BROKEN]
+
+    failed = run(tmp_path, suites, _SMALL, processes=2)
 
     assert failed == {broken: set(tests.split()) for broken, tests in PLANTED.items()}

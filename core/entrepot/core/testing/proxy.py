@@ -32,7 +32,7 @@ Action = Literal[
 """
 
 _PIECE = 64 * 1024
-_SETTLING = 5.0  # seconds for the connections of a closed driver to end
+_SETTLING = 15.0  # seconds for the connections of a closed driver to end
 
 
 @dataclass
@@ -88,13 +88,13 @@ class FaultProxy:
         self.address = ""  # host:port of the proxy itself
         self._upstream = host, port
         self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], asyncio.StreamReader] = {}
         self._port: int = 0
 
     @property
     def open(self) -> int:
-        """Connections of the driver that are open now."""
-        return len(self._tasks)
+        """Connections that the driver has open now, whether or not the server still answers."""
+        return sum(not _has_ended(reader) for reader in self._tasks.values())
 
     async def listen(self) -> None:
         """Accept connections, on the same port as before if it did already."""
@@ -118,7 +118,11 @@ class FaultProxy:
             await asyncio.wait(tasks)
 
     async def settled(self) -> int:
-        """Connections that are still open although their driver is closed."""
+        """Connections that are still open although their driver is closed.
+
+        Waits also for what the server has still to answer on those that the driver gave up, so
+        that a late request does not reach a store that is being emptied.
+        """
         tasks = list(self._tasks)
         if tasks:
             await asyncio.wait(tasks, timeout=_SETTLING)
@@ -127,8 +131,8 @@ class FaultProxy:
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         task = asyncio.ensure_future(self._serve(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = reader
+        task.add_done_callback(self._tasks.pop)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(self, reader, writer)
@@ -313,6 +317,11 @@ class _Passing:
         if self._action == "truncate":
             raise _Over
         raise ConnectionResetError("answer cut")
+
+
+def _has_ended(reader: asyncio.StreamReader) -> bool:
+    """Whether the driver ended this connection, in good order or with a reset."""
+    return reader.at_eof() or reader.exception() is not None
 
 
 async def _given_up(reader: asyncio.StreamReader) -> None:
