@@ -11,11 +11,9 @@ from datetime import timedelta
 from typing import Literal
 
 import obstore
-from obstore import exceptions
 from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 
 from entrepot.core import (
-    DeleteError,
     Driver,
     Entry,
     ExistsError,
@@ -25,15 +23,14 @@ from entrepot.core import (
     UnavailableError,
     Upload,
 )
-from entrepot.core.concurrency import each
-from entrepot_obstore.errors import translated, translating
+from entrepot_obstore.deleting import delete
+from entrepot_obstore.errors import translating
 from entrepot_obstore.listing import listed
 from entrepot_obstore.options import MIB, ObstoreOptions
 from entrepot_obstore.streams import Stream
 from entrepot_obstore.upload import ObstoreUpload
 
 Store = S3Store | AzureStore | GCSStore | MemoryStore
-_BATCH = 1000  # keys of a bulk deletion; obstore cuts it to what the store takes
 _WRITER = "entrepotwriter"  # Azure wants an identifier, and proxies drop underscores
 _PIECE = 4 * MIB  # bytes; a store in memory would give all at once
 _PATIENCE = 10.0  # seconds for parts to be given up after a cancellation
@@ -201,31 +198,8 @@ class ObstoreDriver(Driver):
             await self.delete([aside])
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """In bulk; where that fails, one by one, which tells what each key's trouble is."""
-        failures: dict[str, StorageError] = {}
-        wanted = list(dict.fromkeys(keys))
-
-        async def one(key: str) -> None:
-            try:
-                await obstore.delete_async(self._store, key)
-            except FileNotFoundError:
-                return
-            except (exceptions.BaseError, OSError) as error:
-                failures[key] = translated(key, error)
-
-        async def batch(at: int) -> None:
-            some = wanted[at : at + _BATCH]
-            try:
-                if len(some) > 1:
-                    await obstore.delete_async(self._store, some)
-                    return
-            except (exceptions.BaseError, OSError):
-                pass  # also for a key that is absent, on stores that mind
-            await each(one, some)
-
-        await each(batch, range(0, len(wanted), _BATCH), 2)
-        if failures:
-            raise DeleteError(failures)
+        options = self._options
+        await delete(self._store, keys, retries=options.retries, seconds=options.timeout * 2)
 
     async def scan(
         self, prefix: str, *, after: str = "", delimiter: str = ""

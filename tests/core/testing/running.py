@@ -15,7 +15,9 @@ _ROOT = Path(__file__).parents[3]
 _UNUSED = ("cacheprovider", "logging", "hypothesispytest", "xdist", "xdist.looponfail")
 
 
-def run(folder: Path, tests: Sequence[str], *options: str, processes: int = 1) -> dict[str, set[str]]:
+def run(
+    folder: Path, tests: Sequence[str], *options: str, processes: int = 1
+) -> dict[str, set[str]]:
     """Run these tests of broken drivers; the names of those that failed, by driver.
 
     They are dealt out to so many processes side by side.
