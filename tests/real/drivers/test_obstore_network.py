@@ -14,6 +14,9 @@ from tests.real.drivers.obstore_stores import (
 )
 from tests.services.running import Service, require_service
 
+from entrepot.core.driver import Driver
+from entrepot.core.testing import Failure, FaultProxy
+from entrepot.core.testing.material import keys, put_all
 from entrepot.core.testing.network import NetworkSuite
 from entrepot.core.testing.network_calls import OpenThrough
 from entrepot_obstore import ObstoreOptions, open_obstore
@@ -80,3 +83,15 @@ class TestAzurite(NetworkSuite):
     def open_through(self, service: Service, container: str) -> OpenThrough:
         options = azure_options(service, container, timeout=2.0, retries=3)
         return _through(options, urlsplit(service["serviceurl"]).path)
+
+    async def test_deletion_whose_answers_are_lost_is_tried_again(
+        self, driver: Driver, direct: Driver, proxy: FaultProxy
+    ) -> None:
+        """In bulk and key by key, which is the same request on Azure; obstore gives it up."""
+        await put_all(direct, ["a/1", "a/2", "b"])
+        proxy.failures = [Failure("drop answer", target="comp=batch", times=3)]
+
+        await driver.delete(["a/1", "a/2"])
+
+        assert await keys(direct) == ["b"]
+        assert len([each for each in proxy.requests if "comp=batch" in each.target]) > 3
