@@ -227,7 +227,7 @@ async def test_proxy_counts_no_connection_that_the_driver_gave_up() -> None:
         assert other.open == 1
         writer.close()
         async with asyncio.timeout(10):
-            while other.open:
+            while other.open:  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.01)
     server.close()
 
