@@ -165,6 +165,16 @@ async def test_delete_leaves_no_folder_but_the_root(driver: Driver, root: Path) 
     assert files_below(root.parent) == ["root/"]
 
 
+async def test_delete_of_many_removes_the_folders_that_become_empty(
+    driver: Driver, root: Path
+) -> None:
+    await put_all(driver, ["a/b/c/d", "a/b/e/d", "a/b/e/f", "a/g/h/d", "i/j", "k"])
+
+    await driver.delete(["a/b/c/d", "a/b/e/d", "a/g/h/d", "a/missing/h", "i", "i/j", "k"])
+
+    assert files_below(root) == ["a/b/e/f"]
+
+
 async def test_delete_of_a_missing_key_removes_empty_folders_above_it(
     driver: Driver, root: Path
 ) -> None:

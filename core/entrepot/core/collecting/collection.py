@@ -39,7 +39,7 @@ class Options:
     """What a collection may delete, and when. `grace` and `wait` are seconds.
 
     `wait` lies between publication and second mark. `is_offline`: no registry writes to the
-    store, so nothing is waited for and nothing is marked twice, and the backend need not
+    store, so what is garbage is deleted at once (see `offline`), and the backend need not
     create exclusively.
     """
 
@@ -51,7 +51,7 @@ class Options:
 
 @dataclass(slots=True)
 class Collected:
-    """What a collection did. `freed` is in bytes.
+    """What a collection did. `run` is "" if there was nothing to do; `freed` is in bytes.
 
     `is_ended` is False if another collector's claims are open: its run stays until a later
     collection. `is_full`: there was more garbage than one run takes.
@@ -66,6 +66,13 @@ class Collected:
     deleted: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     freed: int = 0
     is_ended: bool = True
+
+    def count(self, kind: Kind, swept: Swept) -> None:
+        """Add what became of some of its keys."""
+        self.deleted[kind] += len(swept.deleted)
+        self.freed += sum(one.size for one in swept.deleted)
+        self.rescued += len(swept.kept)
+        self.failed += len(swept.failed)
 
     @property
     def is_full(self) -> bool:

@@ -2,6 +2,7 @@
 
 A run marks, condemns what nothing leads to, publishes that, waits, marks again, and deletes
 what is unreachable still. Killed at any instant, it is gone on with by whoever collects next.
+Where no registry writes, and no run is under way, `offline` does with less.
 
 Why nothing is lost: a key is deleted only if no path led to it in the first mark and none in
 the second, and whatever makes a path in between is a push. One that knows of the run settles
@@ -31,7 +32,8 @@ from entrepot.core.collecting.collection import (
 from entrepot.core.collecting.condemning import Lists
 from entrepot.core.collecting.hashed import HashedKeys
 from entrepot.core.collecting.marking import Garbage, MarkOptions, MarkReport
-from entrepot.core.collecting.runs import KINDS, Kind, Plan, Run
+from entrepot.core.collecting.offline import OfflineCollector
+from entrepot.core.collecting.runs import KINDS, Plan, Run
 from entrepot.core.collecting.sweeping import Sweeper, Swept
 from entrepot.core.collecting.timing import COARSENESS, REAL, SHORTEST_WAIT, Timing
 from entrepot.core.concurrency import each
@@ -86,8 +88,12 @@ class Collector:
         if not self._options.is_offline:
             self._check()
         await self._switch.check()
-        await runs.remove_leftovers(self._driver, await self._now())
+        now = await self._now()
+        await runs.remove_leftovers(self._driver, now)
         done = Collected()
+        if self._options.is_offline and await self._under_way() is None:
+            await self._collect_offline(now, done)
+            return done
         run = await self._find(done)
         if run is not None:
             try:
@@ -110,6 +116,12 @@ class Collector:
                 "is gone from the configuration, or while no registry serves them (--offline)"
             )
 
+    async def _collect_offline(self, now: float, done: Collected) -> None:
+        collector = OfflineCollector(self._driver, self._marker, self._watcher, self._switch)
+        await collector.collect(MarkOptions(0.0, now, self._options.untagged), done)
+        if done.plan is not None and done.plan.total:
+            done.run = Run.new(now).id  # a name for what was done; the store has no such run
+
     async def _find(self, done: Collected) -> Run | None:
         """The run under way, or else a new one, published; None if there is no garbage."""
         run = await self._under_way()
@@ -131,8 +143,6 @@ class Collector:
         return found[0][0] if found else None
 
     async def _publish(self, run: Run, plan: Plan) -> None:
-        if self._options.is_offline:
-            await self._write_spared(run, [])
         await self._driver.write(run.marker, once(run.id.encode()))
         self._published = run
         self._watcher.published(run.id, plan)
@@ -179,8 +189,6 @@ class Collector:
 
     async def _mark_options(self) -> MarkOptions:
         asked = self._options
-        if asked.is_offline:
-            return MarkOptions(0.0, await self._now(), asked.untagged)
         return MarkOptions(asked.grace, await self._now() - COARSENESS, asked.untagged)
 
     async def _mark_again(self, run: Run, plan: Plan) -> None:
@@ -214,7 +222,8 @@ class Collector:
                 for at, swept in zip(some, await self._swept(sweeper, some, keep), strict=True):
                     if swept.is_over:
                         return
-                    self._count(kind, swept, done)
+                    done.count(kind, swept)
+                    self._watcher.swept(swept)
                     kept.update(str(one.digest) for one in [*swept.kept, *swept.failed])
                     unsettled += [] if swept.is_settled else [at]
             if kind == "revision" and done.failed > failed:
@@ -230,19 +239,13 @@ class Collector:
 
         return await each(sweep, numbers, _WIDTH)
 
-    def _count(self, kind: Kind, swept: Swept, done: Collected) -> None:
-        done.deleted[kind] += len(swept.deleted)
-        done.freed += sum(one.size for one in swept.deleted)
-        done.rescued += len(swept.kept)
-        done.failed += len(swept.failed)
-        self._watcher.swept(swept)
-
     async def _end(
         self, run: Run, sweeper: Sweeper, unsettled: Collection[int], done: Collected
     ) -> None:
         """Remove the run, unless another collector may still be deleting something of it."""
-        now = await self._now() if unsettled else 0.0
-        settled = [await sweeper.is_settled(number, now) for number in unsettled]
+        doubtful = {*unsettled, *await runs.helped(self._driver, run.helps)}
+        now = await self._now() if doubtful else 0.0
+        settled = [await sweeper.is_settled(number, now) for number in sorted(doubtful)]
         done.is_ended = all(settled)
         if done.is_ended:
             await self._driver.write(run.ended, once(self._owner.encode()))

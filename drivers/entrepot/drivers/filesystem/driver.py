@@ -245,14 +245,9 @@ class FilesystemDriver(Driver):
         return Entry(key, status.st_size, status.st_mtime)
 
     def _delete(self, keys: Sequence[str]) -> dict[str, StorageError]:
-        failures: dict[str, StorageError] = {}
-        for key in keys:
-            path = self._files.path(key)
-            try:
-                self._files.remove(path)
-            except OSError as error:
-                failures[key] = translated(error, key, path)
-        return failures
+        paths = {self._files.path(key): key for key in keys}
+        failed = self._files.remove_all(paths)
+        return {paths[path]: translated(error, paths[path], path) for path, error in failed.items()}
 
 
 def _open(path: str, start: int, stop: int | None) -> _Opened:

@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
@@ -139,23 +139,34 @@ class Files:
 
     def remove(self, path: str) -> None:
         """Idempotent; folders that become empty go, too."""
-        try:
-            os.unlink(path)
-        except (FileNotFoundError, NotADirectoryError):
-            pass
-        except (IsADirectoryError, PermissionError):  # which of them depends on the system
-            if not os.path.isdir(path):
-                raise
-            return
-        self.prune(os.path.dirname(path))
+        if _unlink(path):
+            self.prune(os.path.dirname(path))
+
+    def remove_all(self, paths: Iterable[str]) -> dict[str, OSError]:
+        """Remove many files like `remove`; says of which it failed, and how.
+
+        Most are alone in a folder that shares its own with others of them. So folders above
+        are looked at once, at the end, and not for each file.
+        """
+        failures: dict[str, OSError] = {}
+        above: dict[str, None] = {}
+        for path in paths:
+            try:
+                if not _unlink(path):
+                    continue
+            except OSError as error:
+                failures[path] = error
+                continue
+            folder = os.path.dirname(path)
+            if folder.startswith(self._inside) and _is_removed(folder):
+                above[os.path.dirname(folder)] = None
+        for folder in above:
+            self.prune(folder)
+        return failures
 
     def prune(self, folder: str) -> None:
         """Remove a folder and those above it while they are empty; never the root."""
-        while folder.startswith(self._inside):
-            try:
-                os.rmdir(folder)
-            except OSError:
-                return
+        while folder.startswith(self._inside) and _is_removed(folder):
             folder = os.path.dirname(folder)
 
     def in_folder(
@@ -214,6 +225,28 @@ class Files:
         descriptor, new.descriptor = new.descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
+
+
+def _unlink(path: str) -> bool:
+    """Whether nothing is there any more; False: it is a folder."""
+    try:
+        os.unlink(path)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (IsADirectoryError, PermissionError):  # which of them depends on the system
+        if not os.path.isdir(path):
+            raise
+        return False
+    return True
+
+
+def _is_removed(folder: str) -> bool:
+    """Remove a folder if it is empty."""
+    try:
+        os.rmdir(folder)
+    except OSError:
+        return False
+    return True
 
 
 def check_wanted(wanted: Wanted) -> None:
