@@ -103,6 +103,7 @@ class Api:
         identity = ANONYMOUS
         if self.gate is not None:
             identity = await self.gate.admit(scope, found, method, self.registry)
+            seen.user = identity.name
             _LOG.debug("authorized request")
         endpoint = await self._endpoint(found.route, method)
         return await endpoint(

@@ -22,7 +22,6 @@ from entrepot.core.access import (
 from entrepot.core.errors import BlobUploadUnknownError, RegistryError
 from entrepot.core.names import RepositoryName, UploadId
 from entrepot.core.registry import Registry
-from entrepot.server.account import account
 from entrepot.server.authentication.needs import needs
 from entrepot.server.authentication.seen import Seen, authorization
 from entrepot.server.routes import UPLOAD, Match
@@ -56,14 +55,13 @@ class Gate:
             if identity is None:
                 asking = Seen.of(scope, self.urls, header)
                 identity = await self.authenticator.authorize(asking, wanted)
+            return identity
         except Exception as error:
             began = await _beginning(error, found, registry)
             if began is None:
                 raise _told(error, wanted) from error.__cause__
             asking = Seen.of(scope, self.urls, header)
-            identity = await self._admit_as_of(began, asking, wanted)
-        account(scope).user = identity.name
-        return identity
+            return await self._admit_as_of(began, asking, wanted)
 
     async def _admit_as_of(
         self, moment: float, asking: Asking, wanted: Sequence[Access]

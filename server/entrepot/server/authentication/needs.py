@@ -31,15 +31,15 @@ def needs(scope: Scope, found: Match, method: str) -> tuple[Access, ...]:
         return ()
     if found.route is CATALOGUE:
         return _CATALOGUE
-    own = _of_repository(found.name, _ACTIONS.get(method, ()))
+    own = _of_repository(found.name, method)
     if found.route is UPLOADS and scope["query_string"]:
         source = only(parsed_query(scope["query_string"]), "from")
         if source:
-            return (*own, *_of_repository(source, ("pull",)))
+            return (*own, *_of_repository(source, "GET"))
     return own
 
 
 @lru_cache(1024)
-def _of_repository(name: str, actions: tuple[str, ...]) -> tuple[Access, ...]:
+def _of_repository(name: str, method: str) -> tuple[Access, ...]:
     text = RepositoryName.parse(name).text
-    return tuple(Access("repository", text, action) for action in actions)
+    return tuple(Access("repository", text, action) for action in _ACTIONS.get(method, ()))

@@ -59,9 +59,12 @@ class Token(Authenticator):
         self._verified: Verified[Grant] = Verified(_MOST_KEPT)
 
     def recall(self, authorization: str, wanted: Sequence[Access]) -> Identity | None:
+        if len(authorization) > LONGEST:
+            return None
         if self._trusted.look():
             self._verified.clear()
-        grant = self._verified.get(self._key(authorization), time.time())
+        key = self._verified.key(authorization.encode("latin-1", "replace"))
+        grant = self._verified.get(key, time.time())
         return grant.identity if grant is not None and grant.covers_all(wanted) else None
 
     async def authorize(self, asking: Asking, wanted: Sequence[Access]) -> Identity:

@@ -14,15 +14,18 @@ class Verified(Generic[ResultT]):
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._secret = secrets.token_bytes(64)
+        self._keyed = sha256(secrets.token_bytes(64))  # a whole block, hashed once
         self._kept: dict[bytes, tuple[float, ResultT]] = {}
 
     def key(self, credentials: bytes) -> bytes:
         """A name for credentials from which nobody outside this process can find them.
 
         It is shown to nobody, so the secret before them is enough, at a third of HMAC's cost.
+        Hashed ahead and copied, it spares each request a new start and a copy of the header.
         """
-        return sha256(self._secret + credentials).digest()
+        hashing = self._keyed.copy()
+        hashing.update(credentials)
+        return hashing.digest()
 
     def get(self, key: bytes, now: float) -> ResultT | None:
         """The result that is kept and holds at `now`."""
