@@ -77,6 +77,9 @@ async def sweep(driver: Driver, run: Run, clock: Clock, owner: str) -> None:
             return
         if not swept.is_settled and not await sweeper.is_settled(number, clock.now):
             return
+    helps = await runs.helped(driver, run.helps)
+    if not all([await sweeper.is_settled(number, clock.now) for number in helps]):
+        return
     await driver.delete([run.marker])
     await runs.remove(driver, run)
 

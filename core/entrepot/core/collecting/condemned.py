@@ -159,7 +159,7 @@ class Condemned:
         """Whether no collector acts on a claim any more: it was rescued, or they are done."""
         if await runs.content_of(self._driver, run.claim(claim)) == RESCUED:
             return True
-        return await exists(self._driver, run.done(claim.batch))
+        return await runs.is_done(self._driver, run, claim.batch)
 
     async def _is_dead(self, run: Run, claim: Claim) -> bool:
         """Whether a claim is so old that its collector cannot act on it any more."""

@@ -4,8 +4,9 @@ All lies below `entrepot/collection/`. `current/<run>` is the marker: while it i
 push heeds the run. A run's other objects are below `runs/<run>/`: `condemned/<n>` are the
 batches, lists of up to 256 keys of one kind, `plan` and `index` what they are all together,
 `spared` what the second mark found reachable again, `claims/…` who may decide about a batch,
-`done/<n>` that no collector deletes anything of a batch any more, `ended` that all of it is to
-be removed. Only `claims` are ever fought for; everything else is written whole, once.
+`done/<n>` that those who claimed a batch delete nothing of it any more, `helps/<n>-…` that
+another collector still does, `ended` that all of it is to be removed. Only `claims` are ever
+fought for; everything else is written whole, once.
 """
 
 from __future__ import annotations
@@ -118,6 +119,13 @@ class Run:
     def done(self, batch: int) -> str:
         return f"{self.folder}done/{batch:06d}"
 
+    @property
+    def helps(self) -> str:
+        return f"{self.folder}helps/"
+
+    def help(self, batch: int, owner: str = "") -> str:
+        return f"{self.helps}{batch:06d}-{owner}"
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -172,6 +180,21 @@ async def content_of(driver: Driver, key: str) -> bytes | None:
         return await gather(driver, key, _LIMIT)
     except NotFoundError:
         return None
+
+
+async def is_done(driver: Driver, run: Run, batch: int) -> bool:
+    """Whether all collectors have said that they delete nothing of a batch any more.
+
+    In this order: a helper says that it helps before it looks whether the batch is done.
+    """
+    return await exists(driver, run.done(batch)) and not await helped(driver, run.help(batch))
+
+
+async def helped(driver: Driver, prefix: str) -> set[int]:
+    """Batches of which collectors delete what others claimed, or died doing so."""
+    async with aclosing(driver.scan(prefix)) as entries:
+        names = [entry.key.rpartition("/")[2] async for entry in entries]
+    return {int(name.partition("-")[0]) for name in names}
 
 
 async def now(driver: Driver, owner: str) -> float:

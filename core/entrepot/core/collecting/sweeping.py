@@ -25,7 +25,7 @@ from entrepot.core.errors import (
     StorageError,
     UnavailableError,
 )
-from entrepot.core.listing import exists
+from entrepot.core.streams import once
 
 _LOG = logging.getLogger("entrepot.collecting")
 _COLLECTOR = b"collector "
@@ -71,8 +71,9 @@ class Sweeper:
         """Delete a batch, but what is spared and digests in `keep`, if it is ours to delete.
 
         Once it deletes, it is not interrupted: cancelled, it ends the batch first. What is
-        claimed by another collector that may be dead is deleted, too, because nobody can have
-        relied on it since; only that collector's `done`, or its age, settles it.
+        claimed by another collector that may be dead is deleted, too, unless that one is done
+        with it, because nobody relies on it before; only that collector's `done`, or its age,
+        settles it, and as long as somebody helps, the `done` does not.
 
         Raises StorageError.
         """
@@ -93,14 +94,18 @@ class Sweeper:
             if one.key not in self._spared and str(one.digest) not in keep
         ]
         claims = await self._claim(number, batch, wanted)
-        if not await runs.is_current(self._driver, self._run):
-            return Swept(is_over=True)
-        doomed = claims.own + (claims.theirs if await self._may_help(claims.others) else [])
+        is_helping = await self._begin_help(number, claims.others)
+        ended = await self._has_ended(number, batch, claims.others)
+        if ended is not None:
+            await self._end_help(number, is_helping=is_helping)
+            return ended
+        doomed = claims.own + (claims.theirs if is_helping else [])
         late = self._timing.clock() - began > ACT
         failures = {} if late else await self._delete([batch[at].key for at in doomed])
         left = [at for at in doomed if late or batch[at].key in failures]
         certain = all(isinstance(failure, AccessError) for failure in failures.values())
-        is_settled = certain and not claims.theirs
+        await self._end_help(number, is_helping=is_helping and certain)
+        is_settled = certain and not claims.others
         if is_settled:
             content = json.dumps({"left": left, "kept": self._kept(batch, wanted, claims)})
             await runs.create(self._driver, self._run.done(number), content.encode())
@@ -115,6 +120,18 @@ class Sweeper:
     def _kept(self, batch: list[Garbage], wanted: list[int], claims: _Claims) -> list[int]:
         return sorted({*range(len(batch))} - {*wanted} | {*claims.rescued})
 
+    async def _has_ended(
+        self, number: int, batch: list[Garbage], others: Sequence[Claim]
+    ) -> Swept | None:
+        """What became of a batch that others are done with meanwhile; None: it is not ended.
+
+        A run's marker goes before all else, so what is not there was not there while it was.
+        """
+        done = await runs.content_of(self._driver, self._run.done(number)) if others else None
+        if not await runs.is_current(self._driver, self._run):
+            return Swept(is_over=True)
+        return None if done is None else self._ended(batch, done)
+
     def _ended(self, batch: list[Garbage], done: bytes) -> Swept:
         found: dict[str, list[int]] = json.loads(done)
         return Swept(
@@ -122,10 +139,12 @@ class Sweeper:
         )
 
     async def _claim(self, number: int, batch: list[Garbage], wanted: list[int]) -> _Claims:
-        """Try to win what decides about the wanted positions."""
+        """Try to win what decides about the wanted positions.
+
+        A batch that has one claim is claimed even if we want nothing of it: another collector
+        may, which kept other links.
+        """
         found = _Claims()
-        if not wanted:
-            return found
         parts: list[tuple[Claim, list[int]]] = [(Claim.of(number, None), wanted)]
         if batch[0].kind == "revision":
             parts = [(Claim.of(number, at), [at]) for at in wanted]
@@ -142,13 +161,25 @@ class Sweeper:
         content = await runs.content_of(self._driver, key)
         return "rescued" if content in {RESCUED, None} else "theirs"
 
+    async def _begin_help(self, number: int, others: Sequence[Claim]) -> bool:
+        """Whether we may delete what others claimed; then pushes wait for us, too."""
+        if not others or not await self._may_help(others):
+            return False
+        await self._driver.write(self._run.help(number, self._owner), once(b"collector"))
+        return True
+
     async def _may_help(self, others: Sequence[Claim]) -> bool:
         """Whether nobody can take the claims of other collectors for dead within our time."""
-        if not others:
-            return False
         now = await runs.now(self._driver, self._owner)
-        claimed = [await self._driver.stat(self._run.claim(claim)) for claim in others]
+        try:
+            claimed = await each(self._driver.stat, map(self._run.claim, others))
+        except NotFoundError:  # the run is over
+            return False
         return now - min(entry.modified for entry in claimed) < DEAD / 2
+
+    async def _end_help(self, number: int, *, is_helping: bool) -> None:
+        if is_helping:
+            await self._driver.delete([self._run.help(number, self._owner)])
 
     async def _delete(self, keys: Sequence[str]) -> dict[str, StorageError]:
         """Delete; gives the keys that may be there still."""
@@ -168,7 +199,7 @@ class Sweeper:
 
     async def is_settled(self, number: int, now: float) -> bool:
         """Whether no collector deletes anything of a batch any more, `now` by the store's clock."""
-        if await exists(self._driver, self._run.done(number)):
+        if await runs.is_done(self._driver, self._run, number):
             return True
         prefix = self._run.claim(Claim.of(number, None))
         async with aclosing(self._driver.scan(prefix)) as entries:
