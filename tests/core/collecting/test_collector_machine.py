@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
-from contextlib import AsyncExitStack, aclosing, suppress
+import time
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 from hypothesis import settings
@@ -22,17 +23,16 @@ from hypothesis.stateful import (
     rule,
 )
 from tests.core.collecting.clocked import HOUR, Clock, ClockedDriver, collector, replica
+from tests.core.collecting.stepped import Process, Stepped
 from tests.core.stores import CONFIG, chunks, image, index, keys
 
 from entrepot.core import layout
 from entrepot.core.collecting.timing import DEAD
-from entrepot.core.driver import Entry, Prefix
-from entrepot.core.errors import ManifestUnknownError, ProtocolError, UnavailableError
+from entrepot.core.errors import ManifestUnknownError, ProtocolError, StorageError
 from entrepot.core.manifest import OCI_MANIFEST
 from entrepot.core.names import Digest, RepositoryName, Tag
-from entrepot.core.registry import Registry
-from entrepot.core.testing import FaultyDriver
-from entrepot.core.testing.faults import Operation
+from entrepot.core.purging import purge
+from entrepot.core.testing.faults import Operation, When
 
 NAMES = [RepositoryName("a"), RepositoryName("a/b")]
 TAGS = [Tag(name) for name in ("t", "u", "v")]
@@ -53,116 +53,9 @@ SIGNATURES = [_referring(one, LAYERS[2]) for one in IMAGES[:2]]
 INDEXES = [index(IMAGES[:2]), index([IMAGES[2]])]
 MANIFESTS = [*IMAGES, *SIGNATURES, *INDEXES]
 BY_DIGEST = {str(Digest.of(content)): content for content in MANIFESTS}
+OPERATIONS: list[Operation] = ["stat", "read", "write", "delete", "scan", "commit"]
+WHEN: list[When] = ["before", "after"]
 DELAYS = [1.0, 4.0, 40.0, 70.0, HOUR, 3 * HOUR]
-
-
-class DiedError(BaseException):
-    """The process is gone."""
-
-
-class Stepped(FaultyDriver):
-    """A driver whose operations each wait until they are let, and end with their process."""
-
-    def __init__(self, driver: ClockedDriver) -> None:
-        super().__init__(driver)
-        self.is_dead = False
-        self.is_free = False
-        self.waiting = 0
-        self._turns = asyncio.Semaphore(0)
-
-    async def turn(self) -> None:
-        if not self.is_free:
-            self.waiting += 1
-            try:
-                await self._turns.acquire()
-            finally:
-                self.waiting -= 1
-        if self.is_dead:
-            raise DiedError
-
-    def let(self) -> None:
-        self._turns.release()
-
-    def free(self) -> None:
-        """Let everything happen from now on."""
-        self.is_free = True
-        for _ in range(self.waiting):
-            self._turns.release()
-
-    async def stat(self, key: str) -> Entry:
-        await self.turn()
-        return await super().stat(key)
-
-    async def read(
-        self, key: str, start: int = 0, stop: int | None = None
-    ) -> AsyncGenerator[bytes, None]:
-        await self.turn()
-        async with aclosing(super().read(key, start, stop)) as content:
-            async for chunk in content:
-                yield chunk
-
-    async def write(self, key: str, chunks: AsyncIterator[bytes], *, create: bool = False) -> Entry:
-        await self.turn()
-        return await super().write(key, chunks, create=create)
-
-    async def delete(self, keys: Sequence[str]) -> None:
-        await self.turn()
-        await super().delete(keys)
-
-    async def scan(
-        self, prefix: str, *, after: str = "", delimiter: str = ""
-    ) -> AsyncGenerator[Entry | Prefix, None]:
-        await self.turn()
-        async with aclosing(super().scan(prefix, after=after, delimiter=delimiter)) as entries:
-            async for entry in entries:
-                yield entry
-
-    def call(self, operation: Operation, *names: str) -> Any:
-        self.calls.clear()
-        return super().call(operation, *names)
-
-
-class Process:
-    """A replica or a collector, that does one thing at a time."""
-
-    def __init__(self, driver: Stepped) -> None:
-        self.driver = driver
-        self.registry: Registry | None = None
-        self.task: asyncio.Task[Any] | None = None
-
-    @property
-    def is_busy(self) -> bool:
-        return self.task is not None and not self.task.done()
-
-    def begin(self, work: Coroutine[Any, Any, Any]) -> None:
-        self.task = asyncio.ensure_future(work)
-
-    async def go(self, steps: int) -> None:
-        for _ in range(steps):
-            await self._settle()
-            if not self.is_busy:
-                return
-            self.driver.let()
-        await self._settle()
-
-    async def die(self) -> None:
-        self.driver.is_dead = True
-        self.driver.free()
-        if self.task is not None:
-            with suppress(DiedError, ProtocolError, UnavailableError):
-                await self.task
-
-    async def end(self) -> None:
-        """Let it finish."""
-        self.driver.free()
-        if self.task is not None:
-            await asyncio.wait([self.task])
-
-    async def _settle(self) -> None:
-        for turn in range(10_000):
-            if not self.is_busy or (self.driver.waiting and turn > 5):
-                return
-            await asyncio.sleep(0)
 
 
 class CollectorMachine(RuleBasedStateMachine):
@@ -227,7 +120,7 @@ class CollectorMachine(RuleBasedStateMachine):
         name=st.sampled_from(NAMES),
         content=st.sampled_from(MANIFESTS),
         tag=st.sampled_from([None, *TAGS]),
-        how=st.sampled_from(["manifest alone", "what is missing", "mounts"]),
+        how=st.sampled_from(["manifest alone", "what is missing", "mounts", "uploads"]),
         steps=st.sampled_from([1, 10, 1000]),
     )
     def push(
@@ -268,10 +161,14 @@ class CollectorMachine(RuleBasedStateMachine):
                 elif not await repository.blobs.has(digest):
                     other = NAMES[1] if name == NAMES[0] else NAMES[0]
                     mounted = how == "mounts" and await repository.blobs.mount(digest, other)
-                    if not mounted:
+                    if how == "uploads":
+                        session = await repository.uploads.start()
+                        await session.append(chunks(one))
+                        await session.commit(digest)
+                    elif not mounted:
                         await repository.blobs.put(digest, chunks(one))
             await repository.manifests.put(tag or Digest.of(content), content, None)
-        except (ProtocolError, UnavailableError):
+        except (ProtocolError, StorageError):
             return
         finally:
             if tag is not None:
@@ -304,6 +201,11 @@ class CollectorMachine(RuleBasedStateMachine):
             del self.tagged[name, tag]
             self._forget()
 
+    @rule()
+    def purge(self) -> None:
+        """Whatever upload there is counts as given up, also one that somebody goes on with."""
+        self.run(purge(self.raw, 0, time.time() + HOUR))
+
     # -- what collectors do, and time -------------------------------------------------------
 
     @precondition(lambda self: len(self.collectors) < 2)
@@ -325,8 +227,7 @@ class CollectorMachine(RuleBasedStateMachine):
         self.run(process.go(steps))
         if not process.is_busy:
             self.collectors.remove(process)
-            assert process.task is not None
-            process.task.result()
+            process.check()
 
     @precondition(lambda self: self.collectors)
     @rule(
@@ -346,6 +247,15 @@ class CollectorMachine(RuleBasedStateMachine):
 
     def _count(self, mark: str) -> int:
         return sum(key.startswith("entrepot/") and mark in key for key in self.store.store)
+
+    @precondition(lambda self: self.collectors)
+    @rule(at=st.integers(0, 1), operation=st.sampled_from(OPERATIONS), when=st.sampled_from(WHEN))
+    def store_fails_a_collector(self, at: int, operation: Operation, when: When) -> None:
+        self.collectors[at % len(self.collectors)].driver.fail(operation, when)
+
+    @rule(at=st.integers(0, 1), operation=st.sampled_from(OPERATIONS), when=st.sampled_from(WHEN))
+    def store_fails_a_replica(self, at: int, operation: Operation, when: When) -> None:
+        self.replicas[at].driver.fail(operation, when)
 
     @precondition(lambda self: self.collectors)
     @rule(at=st.integers(0, 1))
@@ -417,13 +327,17 @@ class CollectorMachine(RuleBasedStateMachine):
         )
 
     def _unneeded(self, found: list[str]) -> set[str]:
-        """What no manifest that has a link leads to, acknowledged or not."""
+        """What no manifest that has a link leads to, acknowledged or not.
+
+        An index leads to its children, also to those whose own link was deleted.
+        """
         linked = {
             key
             for name in NAMES
-            for digest in BY_DIGEST
+            for digest, content in BY_DIGEST.items()
             if layout.revision_link(name, Digest.parse(digest)) in found
-            for key in _keys(name, digest)
+            for one in (content, *_children(content))
+            for key in _keys(name, str(Digest.of(one)))
         }
         return {key for key in found if key.startswith(layout.ROOT)} - linked
 
