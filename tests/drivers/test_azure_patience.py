@@ -55,6 +55,19 @@ async def test_body_that_always_stands_still_ends_in_time(azure: FakeAzure) -> N
     assert fault.met <= 2
 
 
+async def test_silence_ends_in_the_time_of_the_options(azure: FakeAzure) -> None:
+    given: dict[str, Any] = {"accountname": "acme", "accountkey": "c2VjcmV0LWtleQ=="}
+    given |= {"container": CONTAINER, "serviceurl": azure.url, "retry_delay": "1ms"}
+    silent = AzureOptions.model_validate(given | {"timeout": "100ms", "max_retries": 2})
+    async with opened(silent) as driver:
+        fault = azure.fail("HEAD", "stuck", times=99)
+
+        async with asyncio.timeout(30):  # one try alone takes a minute by default
+            with pytest.raises(UnavailableError, match="in time"):
+                await driver.stat("a")
+    assert fault.met == 3
+
+
 async def test_copy_may_take_longer_than_other_requests(azure: FakeAzure) -> None:
     begun = asyncio.Event()
 

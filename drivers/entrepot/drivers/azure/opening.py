@@ -44,8 +44,8 @@ _LOG = logging.getLogger(__name__)
 async def opened(
     options: AzureOptions, patience: Patience = _PATIENT
 ) -> AsyncGenerator[AzureDriver, None]:
-    """A driver over the container of `options`, which say how often it tries again."""
-    patience = replace(patience, retries=options.max_retries, delay=options.retry_delay.seconds)
+    """A driver over the container of `options`, which say how long and how often it tries."""
+    patience = _patience(options, patience)
     async with AsyncExitStack() as stack:
         credential = _credential(options)
         if credential is not None:
@@ -58,6 +58,14 @@ async def opened(
         ).service_client
         await stack.enter_async_context(client)
         yield await _driver(options, patience, client, credential, transport)
+
+
+def _patience(options: AzureOptions, patience: Patience) -> Patience:
+    changed = replace(patience, retries=options.max_retries, delay=options.retry_delay.seconds)
+    if "timeout" not in options.model_fields_set:
+        return changed
+    answer = options.timeout.seconds
+    return replace(changed, answer=answer, silence=min(changed.silence, answer))
 
 
 async def _driver(

@@ -96,6 +96,11 @@ class AzureOptions(DriverOptions):
         default=None,
         description="The opposite of `legacyrootprefix`, as older GitLab registries spell it.",
     )
+    timeout: Duration = Field(
+        default=Duration.parse("1m"),
+        description="How long one try of a request waits for Azure's answer; no further try "
+        "begins when a minute is over.",
+    )
     max_retries: int = Field(
         default=5, ge=0, le=20, description="How often a failed request is tried again."
     )
@@ -112,6 +117,13 @@ class AzureOptions(DriverOptions):
     skipverify: bool = Field(
         default=False, description="True: the server's TLS certificate is not checked."
     )
+
+    @field_validator("timeout")
+    @classmethod
+    def _some_time(cls, timeout: Duration) -> Duration:
+        if timeout.nanoseconds <= 0:
+            raise ValueError("wanted is some time, like 30s")
+        return timeout
 
     @field_validator("accountkey")
     @classmethod
