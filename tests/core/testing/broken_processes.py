@@ -18,7 +18,7 @@ from entrepot.core.staging import StagedUpload
 from entrepot.core.testing import Opening
 
 from .broken_objects import BrokenDriver, once
-from .dictionary import DictionaryDriver, Stored
+from .dictionary import MIB, DictionaryDriver, Stored
 
 
 class _Folder(MutableMapping[str, Stored]):
@@ -99,8 +99,10 @@ class _FolderDriver(BrokenDriver):
 class CreateIsExclusiveInOneProcess(_FolderDriver):
     async def write(self, key: str, chunks: AsyncIterator[bytes], *, create: bool = False) -> Entry:
         content = b"".join([chunk async for chunk in chunks])
-        if create and key in self.store:
-            raise ExistsError(key)
+        if create:
+            if key in self.store:
+                raise ExistsError(key)
+            time.sleep(0.02)  # noqa: ASYNC251 - alone in this process, while others look, too
         return await super().write(key, once(content))
 
 
@@ -148,7 +150,7 @@ class AppendReservesItsRoom(_FolderDriver):
             if not first or offset != await self.size():
                 return await super().append(once(first), offset)
             key = f"{self._prefix}{offset:020d}"
-            await self._driver.write(key, once(bytes(8_000_000)), create=True)
+            await self._driver.write(key, once(bytes(8 * MIB)), create=True)
             try:
                 content = first + b"".join([chunk async for chunk in chunks])
                 return offset + (await self._driver.write(key, once(content))).size

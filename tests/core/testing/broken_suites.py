@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,10 +11,13 @@ import pytest
 from entrepot.core.testing import DriverSuite, Opening
 
 from .broken_drivers import BROKEN
+from .broken_ends import ScanStopsAfterFivePages
 from .broken_objects import BrokenDriver
 
 
 class BrokenSuite(DriverSuite):
+    many = 1_201  # past the page of those that stop after one
+    lowered: ClassVar[Mapping[str, str]] = {"many": "there are as many suites as mistakes"}
     kind: ClassVar[type[BrokenDriver]]
 
     @pytest.fixture
@@ -21,9 +25,14 @@ class BrokenSuite(DriverSuite):
         return self.kind.opening(tmp_path)
 
 
+class _OfFullLength(BrokenSuite):
+    many = DriverSuite.many
+    lowered: ClassVar[Mapping[str, str]] = {}
+
+
 for broken in BROKEN:
     globals()[f"Test{broken.__name__}"] = type(
         f"Test{broken.__name__}",
-        (BrokenSuite,),
+        (_OfFullLength if broken is ScanStopsAfterFivePages else BrokenSuite,),
         {"kind": broken, "patience": broken.patience, "__module__": __name__},
     )

@@ -39,7 +39,7 @@ PLANTED = {
     "ReadFollowsAnOverwrite": "write_during_a_read_does_not_mix_into_it",
     "ReadsShareAPosition": """
         reads_at_once_do_not_disturb_each_other writes_and_reads_of_many_keys_at_once
-        reads_at_once_of_a_large_object
+        reads_at_once_of_a_large_object uploads_at_once
     """,
     "ReadsOfLargeObjectsShareAPosition": "reads_at_once_of_a_large_object",
     "WriteInPlace": """
@@ -198,7 +198,10 @@ PLANTED = {
         upload_commit_is_the_end upload_goes_on_in_another_instance
         upload_keeps_the_cores_objects_beside_it
     """,
-    "UploadOrdersPartsByText": "upload_many_small_appends upload_appends_go_behind_one_another",
+    "UploadOrdersPartsByText": """
+        upload_many_small_appends upload_appends_go_behind_one_another
+        upload_goes_on_in_another_instance
+    """,
     "UploadKeepsAFalsePrefix": """
         upload_broken_append_keeps_a_true_prefix upload_broken_at_once_holds_nothing
         upload_broken_first_append_keeps_a_true_prefix

@@ -25,7 +25,7 @@ def run(
     shares = [tests[first::processes] for first in range(processes)]
     reports = [folder / f"{number}.xml" for number in range(processes)]
     with ThreadPoolExecutor(processes) as threads:
-        list(threads.map(lambda report, share: _run(report, *share, *options), reports, shares))
+        list(threads.map(_run, reports, [[*share, *options] for share in shares]))
     failed: dict[str, set[str]] = {}
     for report in reports:
         for case in ET.parse(report).iter("testcase"):
@@ -36,9 +36,9 @@ def run(
     return failed
 
 
-def _run(report: Path, *arguments: str) -> None:
+def _run(report: Path, arguments: list[str]) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "--tb=no", f"--junitxml={report}", *arguments]
-    command += [f"-pno:{name}" for name in _UNUSED]
+    command += ["--capture=no", "-ofaulthandler_timeout=0", *(f"-pno:{name}" for name in _UNUSED)]
     done = subprocess.run(
         command, cwd=_ROOT, capture_output=True, text=True, timeout=3600, check=False
     )
