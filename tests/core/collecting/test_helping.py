@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 from tests.core.collecting.clocked import HOUR, Clock, ClockedDriver, collect, push, replica
+from tests.core.interleaving import Turns, TurnsDriver, every_order
 from tests.core.stores import CONFIG, NAME, image, read_blob
 
 from entrepot.core.collecting import runs
@@ -90,6 +91,16 @@ async def test_push_waits_for_who_helps_a_collector_that_is_done(pattern: str) -
     assert await runs.current(driver) == []
     async with replica(driver, clock) as registry:
         await assert_tagged(registry)
+
+
+async def test_collector_asks_for_the_time_of_several_batches_at_once() -> None:
+    async def case(turns: Turns) -> None:
+        clock = Clock()
+        driver = TurnsDriver(ClockedDriver(clock), turns)
+        asked = await turns.run(runs.now(driver, "owner"), runs.now(driver, "owner"))
+        assert asked == [clock.now, clock.now]
+
+    assert await every_order(case)
 
 
 async def test_help_comes_too_late_when_the_run_is_over() -> None:

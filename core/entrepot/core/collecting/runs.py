@@ -198,8 +198,11 @@ async def helped(driver: Driver, prefix: str) -> set[int]:
 
 
 async def now(driver: Driver, owner: str) -> float:
-    """Seconds since the epoch on the store's own clock. Costs three requests."""
-    key = _CLOCKS + owner
+    """Seconds since the epoch on the store's own clock. Costs three requests.
+
+    An owner may ask several times at once.
+    """
+    key = f"{_CLOCKS}{owner}-{secrets.token_hex(4)}"
     await driver.write(key, once(b"now"))
     try:
         return (await driver.stat(key)).modified
