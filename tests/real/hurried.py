@@ -2,8 +2,9 @@
 
     python hurried.py serve CONFIG
 
-The protocol rests on the order of these times, which stays as it is. Deletion begins a while
-after the second mark, as if the store were so large that it took long.
+The protocol rests on the order of these times, which stays as it is; wrong ones are refused. A
+store rounds as much as ever. Deletion begins a while after the second mark, as if the store were
+so large that it took long; but not with `--at-once`. Batches are small, so that claims take less.
 """
 
 from __future__ import annotations
@@ -15,28 +16,41 @@ from typing import Any
 
 from entrepot.core.collecting import timing
 
-SLOWEST = 12.0
+TIMES = {
+    "VISIBLE": 0.5,
+    "LONGEST_PUSH": 3.0,
+    "SLACK": 3.5,
+    "SHORTEST_WAIT": 7.0,
+    "ACT": 3.0,
+    "DELETION": 4.0,
+    "HELP": 5.0,
+    "DEAD": 18.0,
+    "PATIENCE": 1.0,
+}
+SLOWEST = TIMES["DEAD"]
 """Seconds that a claim of a killed collector may keep pushes waiting."""
-
-timing.VISIBLE = 0.5
-timing.LONGEST_PUSH = 2.0
-timing.SLACK = 1.5
-timing.SHORTEST_WAIT = 4.0
-timing.ACT = 2.0
-timing.DELETION = 8.0
-timing.DEAD = SLOWEST
-timing.PATIENCE = 1.0
-
-GAP = 4.0
+BATCH = 32
+GAP = 3.0
 """Seconds between second mark and deletion."""
 
 COMMAND = [sys.executable, str(Path(__file__))]
+AT_ONCE = "--at-once"
 
 
-def main() -> None:
-    """Run the command line."""
+def hurry() -> None:
+    """Before any module of the program takes its times."""
+    for name, seconds in TIMES.items():
+        setattr(timing, name, seconds)
+    if wrong := timing.disorder():
+        sys.exit(f"these times are in no order: {wrong}")
+    from entrepot.core.collecting import runs
+
+    runs.BATCH = BATCH
+
+
+def linger() -> None:
+    """Wait between second mark and deletion."""
     from entrepot.core.collecting.collector import Collector
-    from entrepot.server import cli
 
     sweep = Collector._sweep  # pyright: ignore[reportPrivateUsage]
 
@@ -45,6 +59,17 @@ def main() -> None:
         await sweep(*arguments)
 
     setattr(Collector, "_sweep", sweep_later)  # noqa: B010 - it is given other parameters
+
+
+def main() -> None:
+    """Run the command line."""
+    hurry()
+    if AT_ONCE in sys.argv:
+        sys.argv.remove(AT_ONCE)
+    else:
+        linger()
+    from entrepot.server import cli
+
     cli.main()
 
 

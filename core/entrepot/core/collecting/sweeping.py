@@ -15,7 +15,7 @@ from entrepot.core.collecting import runs
 from entrepot.core.collecting.hashed import HashedKeys
 from entrepot.core.collecting.marking import Garbage
 from entrepot.core.collecting.runs import RESCUED, Claim, Run
-from entrepot.core.collecting.timing import ACT, DEAD, DELETION, Timing
+from entrepot.core.collecting.timing import ACT, DEAD, DELETION, HELP, Timing
 from entrepot.core.concurrency import each
 from entrepot.core.driver import Driver, Entry
 from entrepot.core.errors import (
@@ -175,7 +175,7 @@ class Sweeper:
             claimed = await each(self._driver.stat, map(self._run.claim, others))
         except NotFoundError:  # the run is over
             return False
-        return now - min(entry.modified for entry in claimed) < DEAD / 2
+        return now - min(entry.modified for entry in claimed) < HELP
 
     async def _end_help(self, number: int, *, is_helping: bool) -> None:
         if is_helping:

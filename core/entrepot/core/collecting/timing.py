@@ -22,6 +22,8 @@ ACT = 60.0
 """Seconds in which a collector acts on a claim it won; later, it leaves the batch."""
 DELETION = 600.0
 """Seconds that one call of the driver's `delete` may take."""
+HELP = 1800.0
+"""Seconds up to which a claim may be old that another collector helps with."""
 DEAD = 3600.0
 """Seconds after which a claim without an end is that of a collector that died."""
 PATIENCE = 10.0
@@ -32,6 +34,26 @@ def uptime() -> float:
     """Seconds that also pass while the machine sleeps, where the system can tell."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
+def disorder() -> list[str]:
+    """What the protocol rests on and these times do not give; something is lost unless it is empty.
+
+    Ages are told by the store's clock, durations by that of a process.
+    """
+    needed = {
+        "a push that knows nothing of a run is over before its second mark": (
+            VISIBLE + LONGEST_PUSH + COARSENESS < SHORTEST_WAIT
+        ),
+        "a collector is done with its claim before a push takes it for dead": (
+            ACT + DELETION + COARSENESS < DEAD
+        ),
+        "who helps with a claim is done before a push takes it for dead": (
+            HELP + ACT + DELETION + COARSENESS < DEAD
+        ),
+        "a push that has to wait for a collector is not too slow by that": PATIENCE < LONGEST_PUSH,
+    }
+    return [what for what, holds in needed.items() if not holds]
 
 
 @dataclass(frozen=True, slots=True)
