@@ -52,6 +52,28 @@ async def threads(clock: Clock) -> AsyncGenerator[PacedThreads, None]:
     threads.close()
 
 
+async def test_walk_on_a_quick_disk_goes_on_in_slices(threads: PacedThreads, clock: Clock) -> None:
+    here = threading.get_ident()
+    items = (clock.work(0.0015) for _ in range(5))
+
+    assert await threads.take(items, 1) == ([here], False)
+    assert await threads.take(items, 9) == ([here] * 2, False)
+    assert await threads.take(items, 9) == ([here] * 2, False)
+    assert await threads.take(items, 9) == ([], True)
+
+
+async def test_walk_on_a_slow_disk_goes_through_a_thread(
+    threads: PacedThreads, clock: Clock
+) -> None:
+    items = (clock.work(0.03) for _ in range(4))
+
+    assert await threads.take(items, 9) == ([threading.get_ident()], False)
+    page, is_end = await threads.take(items, 9)
+
+    assert (len(page), is_end) == (3, True)
+    assert threading.get_ident() not in page
+
+
 async def test_quick_calls_are_made_on_the_event_loop(threads: PacedThreads, clock: Clock) -> None:
     here = threading.get_ident()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -11,7 +13,8 @@ from typing import NamedTuple
 
 from entrepot.core import layout
 from entrepot.core.collecting.spill import BEHIND_SHA256, Membership, Spill, packed
-from entrepot.core.driver import Driver, Entry
+from entrepot.core.driver import Driver
+from entrepot.core.errors import NotFoundError
 from entrepot.core.names import ALGORITHMS, RepositoryName
 
 _LINK = re.compile(
@@ -25,6 +28,9 @@ _BLOB = re.compile(
     re.ASCII,
 )
 _DIGITS = "0123456789abcdef"
+_PASSED = 2000  # folders that are passed before one is opened
+_SOME = 100  # answers that may be had on the spot, before others get their turn
+_LAST = b"\xff"  # past every packed digest
 
 
 class Found(NamedTuple):
@@ -35,14 +41,9 @@ class Found(NamedTuple):
     modified: float
 
 
-async def links(driver: Driver, folder: str) -> AsyncGenerator[Found, None]:
+def links(driver: Driver, folder: str) -> AsyncGenerator[Found, None]:
     """Links in a folder of revisions or of a tag's history, in their order."""
-    read = _Keys(folder, _LINK).digest
-    async with aclosing(driver.scan(folder)) as entries:
-        async for entry in entries:
-            digest = read(entry.key)
-            if digest is not None and isinstance(entry, Entry):
-                yield Found(digest, entry.size, entry.modified)
+    return _unneeded(driver, folder, _Keys(folder, _LINK, "link"), lambda: iter(()), lambda _: None)
 
 
 def unneeded_layers(
@@ -54,7 +55,7 @@ def unneeded_layers(
     """
     folder = layout.layers(name)
     sha256 = partial(needed.between, stop=BEHIND_SHA256)
-    return _unneeded(driver, folder, _Keys(folder, _LINK), sha256, count)
+    return _unneeded(driver, folder, _Keys(folder, _LINK, "link"), sha256, count)
 
 
 class Shard(NamedTuple):
@@ -81,15 +82,17 @@ def unneeded_blobs(
     count: Callable[[int], None],
 ) -> AsyncGenerator[Found, None]:
     """Blobs of a shard that are not `needed`; see `_unneeded`."""
-    return _unneeded(driver, shard.prefix, _Keys(layout.BLOBS, _BLOB), needed, count)
+    keys = _Keys(layout.BLOBS, _BLOB, "data")
+    return _unneeded(driver, shard.prefix, keys, needed, count)
 
 
 @dataclass(frozen=True, slots=True)
 class _Keys:
-    """How digests are written in keys below a folder."""
+    """How digests are written in keys below a folder, and what the keys end with."""
 
     folder: str
     pattern: re.Pattern[str]
+    name: str
 
     def digest(self, key: str) -> bytes | None:
         """That of an object, or of a folder that is its alone; None if it is another's."""
@@ -109,25 +112,58 @@ async def _unneeded(
 ) -> AsyncGenerator[Found, None]:
     """What is below a prefix and not `needed`, which gives packed digests in order, each time.
 
-    What is needed is not even looked at where the driver can do without. `count` is told of
-    everything, by numbers.
+    What is needed is not even looked at where the driver can do without, and of a folder that
+    is one digest's alone, the object in it is asked for; that takes a part of the time of
+    reading the folder. `count` is told of everything, by numbers.
     """
     asked, given = Membership(needed()), Membership(needed())
+    passed: deque[tuple[bytes, str]] = deque()
     refused = 0
 
     def wanted(folder: str) -> bool:
         nonlocal refused
         digest = keys.digest(folder)
-        if digest is None or digest not in asked:
+        if digest is None:
             return True
-        refused += 1
+        if digest in asked:
+            refused += 1
+            return False
+        if len(passed) == _PASSED:
+            return True  # what is in it comes next, and those that were passed before it
+        passed.append((digest, folder + keys.name))
         return False
 
     async with aclosing(driver.sift(prefix, wanted)) as entries:
         async for entry in entries:
             digest = keys.digest(entry.key)
-            if digest is not None:
-                count(1)
-                if digest not in given:
-                    yield Found(digest, entry.size, entry.modified)
+            if digest is None:
+                continue
+            for found in await _look(driver, passed, digest, count):
+                yield found
+            count(1)
+            if digest not in given:
+                yield Found(digest, entry.size, entry.modified)
+    for found in await _look(driver, passed, _LAST, count):
+        yield found
     count(refused)
+
+
+async def _look(
+    driver: Driver,
+    passed: deque[tuple[bytes, str]],
+    stop: bytes,
+    count: Callable[[int], None],
+) -> list[Found]:
+    """What there is in the folders passed before a digest."""
+    found: list[Found] = []
+    while passed and passed[0][0] < stop:
+        digest, key = passed.popleft()
+        try:
+            entry = await driver.stat(key)
+        except NotFoundError:
+            continue  # the folder is empty
+        found.append(Found(digest, entry.size, entry.modified))
+        if len(found) % _SOME == 0:
+            await asyncio.sleep(0)
+    count(len(found))
+    return found

@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import cast
 
 from entrepot.core import (
     DeleteError,
@@ -116,19 +115,11 @@ class FilesystemDriver(Driver):
         if failures:
             raise DeleteError(failures)
 
-    def scan(
+    async def scan(
         self, prefix: str, *, after: str = "", delimiter: str = ""
     ) -> AsyncGenerator[Entry | Prefix, None]:
-        return self._walked(prefix, Walk(self._files.root, after, delimiter), _FIRST_PAGE)
-
-    def sift(self, prefix: str, wanted: Callable[[str], bool]) -> AsyncGenerator[Entry, None]:
-        found = self._walked(prefix, Walk(self._files.root, wanted=wanted), _PAGE)
-        return cast("AsyncGenerator[Entry, None]", found)  # a Prefix comes of a delimiter only
-
-    async def _walked(
-        self, prefix: str, walk: Walk, size: int
-    ) -> AsyncGenerator[Entry | Prefix, None]:
-        items = walk.items(prefix)
+        items = Walk(self._files.root, after, delimiter).items(prefix)
+        size = _FIRST_PAGE
         while True:
             with translating(prefix, self._files.path(prefix)):
                 page = await self._threads.run(list, islice(items, size))
@@ -138,6 +129,16 @@ class FilesystemDriver(Driver):
             if len(page) < size:
                 return
             size = _PAGE
+
+    async def sift(self, prefix: str, wanted: Callable[[str], bool]) -> AsyncGenerator[Entry, None]:
+        items = Walk(self._files.root, wanted=wanted).items(prefix)
+        is_end = False
+        while not is_end:
+            with translating(prefix, self._files.path(prefix)):
+                page, is_end = await self._threads.take(items, _PAGE)
+            for item in page:
+                if isinstance(item, Entry):
+                    yield item
 
     async def copy(self, source: str, target: str) -> Entry:
         path = self._path(source)
