@@ -16,6 +16,7 @@ from entrepot.core.registry import Registry
 from entrepot.server import errors, routes
 from entrepot.server.account import account
 from entrepot.server.authentication.gate import Gate
+from entrepot.server.authentication.needs import needs
 from entrepot.server.authorization.paths import Handler
 from entrepot.server.authorization.rights import PolicyRights
 from entrepot.server.call import Call, Limits
@@ -100,9 +101,11 @@ class Api:
         method: str = scope["method"]
         if self.registry is None or method == "OPTIONS":
             return _without_storage(found, method)
-        identity = ANONYMOUS
+        identity, name = ANONYMOUS, None
         if self.gate is not None:
-            identity = await self.gate.admit(scope, found, method, self.registry)
+            needed = needs(scope, found, method)
+            identity = await self.gate.admit(scope, found, needed, self.registry)
+            name = needed.name
             seen.user = identity.name
             _LOG.debug("authorized request")
         endpoint = await self._endpoint(found.route, method)
@@ -121,6 +124,7 @@ class Api:
                 self.listeners,
                 self.rights,
                 self.handover,
+                name,
             )
         )
 

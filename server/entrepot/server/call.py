@@ -62,6 +62,7 @@ class Call:
     `identity` is who the client is; it may do what it asks for. `is_guarded`: not everybody may
     read everything, so content of repositories that the request does not name is not given.
     `rights` are those of an access policy; the catalogue shows what they let the client pull.
+    `parsed` is `name`, where somebody has parsed it already.
     """
 
     scope: Scope
@@ -77,11 +78,12 @@ class Call:
     listeners: Listeners | None = None
     rights: PolicyRights | None = None
     handover: Handover | None = None
+    parsed: RepositoryName | None = None
 
     @cached_property
     def repository(self) -> Repository:
         """Raises NameInvalidError."""
-        return self.registry.repository(RepositoryName.parse(self.name))
+        return self.registry.repository(self.parsed or RepositoryName.parse(self.name))
 
     @property
     def account(self) -> Account:

@@ -14,6 +14,8 @@ from entrepot.core.access import (
     DeniedError,
     UnauthorizedError,
 )
+from entrepot.server.authentication.needs import needs
+from entrepot.server.routes import MANIFEST, Match
 
 DIGEST = "sha256:" + "a" * 64
 UPLOAD = "/v2/a/b/blobs/uploads/3a3e3c83-8d1d-4f39-a3b1-d2b5a3d7f0c1"
@@ -62,6 +64,13 @@ def test_what_a_request_needs(
     client.request(method, url)
 
     assert [wanted for _, wanted in recorder.asked] == [needs]
+
+
+def test_methods_that_strangers_make_up_are_not_remembered() -> None:
+    found = Match(MANIFEST, "a/b", "latest")
+
+    assert needs({}, found, "X" * 1000) is needs({}, found, "Y" * 1000)
+    assert needs({}, found, "X").wanted == ()
 
 
 @pytest.mark.parametrize("url", ["/", "/v2/nothing", "/v1/_ping", "/v2/a/b/c"])

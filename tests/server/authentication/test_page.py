@@ -88,7 +88,7 @@ def test_all_algorithms_are_named() -> None:
 def test_scopes_are_those_of_the_table(
     match: Match, method: str, query: bytes, scopes: str
 ) -> None:
-    wanted = needs({"query_string": query}, match, method)
+    wanted = needs({"query_string": query}, match, method).wanted
 
     assert scope_of(wanted) == scopes.lower()
     for scope in scopes.split():

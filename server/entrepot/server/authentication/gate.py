@@ -22,7 +22,7 @@ from entrepot.core.access import (
 from entrepot.core.errors import BlobUploadUnknownError, RegistryError
 from entrepot.core.names import RepositoryName, UploadId
 from entrepot.core.registry import Registry
-from entrepot.server.authentication.needs import needs
+from entrepot.server.authentication.needs import Needs
 from entrepot.server.authentication.seen import Seen, authorization
 from entrepot.server.routes import UPLOAD, Match
 from entrepot.server.urls import Urls
@@ -40,15 +40,16 @@ class Gate:
     authenticator: Authenticator
     urls: Urls
 
-    async def admit(self, scope: Scope, found: Match, method: str, registry: Registry) -> Identity:
-        """Who the client is; it may do what it asks for.
+    async def admit(
+        self, scope: Scope, found: Match, needed: Needs, registry: Registry
+    ) -> Identity:
+        """Who the client is; it may do what it asks for, which is `needed`.
 
         Credentials that were good when an upload began are good for that upload, for a day.
 
-        Raises UnauthorizedError; DeniedError; BusyError; AuthenticationUnavailableError;
-        NameInvalidError; QueryInvalidError.
+        Raises UnauthorizedError; DeniedError; BusyError; AuthenticationUnavailableError.
         """
-        wanted = needs(scope, found, method)
+        wanted = needed.wanted
         header = authorization(scope)
         try:
             identity = self.authenticator.recall(header, wanted) if header is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 from starlette.types import Scope
@@ -19,27 +20,40 @@ _ACTIONS = {
     "PATCH": ("pull", "push"),
     "DELETE": ("delete",),
 }
-_CATALOGUE = (Access("registry", "catalog", "*"),)
 
 
-def needs(scope: Scope, found: Match, method: str) -> tuple[Access, ...]:
-    """Everything that a client must be allowed to do for this request.
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a client must be allowed to do, all of it; `name` is the repository's, if any is."""
+
+    wanted: tuple[Access, ...]
+    name: RepositoryName | None = None
+
+
+_NOTHING = Needs(())
+_CATALOGUE = Needs((Access("registry", "catalog", "*"),))
+
+
+def needs(scope: Scope, found: Match, method: str) -> Needs:
+    """What a request needs; its path's name is parsed here, once for many requests.
 
     Raises NameInvalidError; QueryInvalidError.
     """
     if found.route is BASE:
-        return ()
+        return _NOTHING
     if found.route is CATALOGUE:
         return _CATALOGUE
-    own = _of_repository(found.name, method)
+    # by known methods alone: others are of any length, and would be remembered
+    own = _of_repository(found.name, method if method in _ACTIONS else "")
     if found.route is UPLOADS and scope["query_string"]:
         source = only(parsed_query(scope["query_string"]), "from")
         if source:
-            return (*own, *_of_repository(source, "GET"))
+            return Needs((*own.wanted, *_of_repository(source, "GET").wanted), own.name)
     return own
 
 
 @lru_cache(1024)
-def _of_repository(name: str, method: str) -> tuple[Access, ...]:
-    text = RepositoryName.parse(name).text
-    return tuple(Access("repository", text, action) for action in _ACTIONS.get(method, ()))
+def _of_repository(text: str, method: str) -> Needs:
+    name = RepositoryName.parse(text)
+    actions = _ACTIONS.get(method, ())
+    return Needs(tuple(Access("repository", name.text, action) for action in actions), name)
