@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -18,10 +18,12 @@ from tests.core.collecting.marked import (
     index,
     mark,
 )
+from tests.core.testing.dictionary import DictionaryDriver
 
 from entrepot.core import layout
-from entrepot.core.collecting import marking_repository, spill
+from entrepot.core.collecting import marking_repository, marking_scans, spill
 from entrepot.core.collecting.marking import Untagged
+from entrepot.core.driver import Entry
 from entrepot.core.manifest import OCI_MANIFEST
 from entrepot.core.names import Digest, RepositoryName
 
@@ -165,6 +167,44 @@ async def test_random_stores(untagged: bool, held: int, monkeypatch: pytest.Monk
         assert set(marked) == dice.expected(untagged=untagged), f"seed {seed}"
         found += len(marked)
     assert found > 400
+
+
+class FoldersDriver(DictionaryDriver):
+    """Asks about every folder before it gives what is in those that are wanted."""
+
+    async def sift(self, prefix: str, wanted: Callable[[str], bool]) -> AsyncGenerator[Entry, None]:
+        answers: dict[str, bool] = {}
+
+        def is_wanted(folder: str) -> bool:
+            if folder not in answers:
+                answers[folder] = wanted(folder)
+            return answers[folder]
+
+        given = [
+            self.entry(key)
+            for key in sorted(self.store)
+            if key.startswith(prefix)
+            and all(
+                is_wanted(key[: at + 1]) for at in range(len(prefix), len(key)) if key[at] == "/"
+            )
+        ]
+        for entry in given:
+            yield entry
+
+
+@pytest.mark.parametrize("passed", [1, 3, 1000])
+async def test_where_folders_are_real_the_same_is_found_in_the_same_order(
+    passed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(marking_scans, "_PASSED", passed)
+    for seed in range(10):
+        dice = Dice(seed)
+        dice.fill()
+        expected = await mark(dice.store, Untagged())
+
+        dice.store.driver = FoldersDriver(dice.store.driver.store)
+
+        assert await mark(dice.store, Untagged()) == expected
 
 
 async def test_the_keys_of_what_is_found() -> None:
