@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Sequence
@@ -36,15 +37,15 @@ async def delete(store: Any, keys: Sequence[str], *, retries: int, seconds: floa
         return some if len(some) == 1 or not await _in_bulk(store, some) else []
 
     batches = await each(batch, range(0, len(wanted), _BATCH), 2)
-    failures = await _one_by_one(store, [key for left in batches for key in left], WIDTH)
+    failures: dict[str, StorageError] = {}
+    await _one_by_one(store, [key for left in batches for key in left], failures, WIDTH)
     for tried in range(retries):
         again = [key for key, error in failures.items() if isinstance(error, UnavailableError)]
         pause = min(_FIRST_PAUSE * 2**tried, _LONGEST_PAUSE) * random.uniform(0.5, 1)  # noqa: S311
         if not again or time.monotonic() + pause > end:
             break
         await asyncio.sleep(pause)
-        settled = {key: error for key, error in failures.items() if key not in set(again)}
-        failures = settled | await _one_by_one(store, again, _FEW)
+        await _one_by_one(store, again, failures, _FEW, end)
     if failures:
         raise DeleteError(failures)
 
@@ -58,17 +59,25 @@ async def _in_bulk(store: Any, keys: list[str]) -> bool:
     return True
 
 
-async def _one_by_one(store: Any, keys: list[str], width: int) -> dict[str, StorageError]:
-    """Remove each by itself, which tells what its trouble is."""
-    failures: dict[str, StorageError] = {}
+async def _one_by_one(
+    store: Any,
+    keys: list[str],
+    failures: dict[str, StorageError],
+    width: int,
+    end: float = math.inf,
+) -> None:
+    """Remove each by itself, which tells what its trouble is; begin none past `end`."""
 
     async def one(key: str) -> None:
+        if time.monotonic() > end:
+            return
         try:
             await obstore.delete_async(store, key)
         except (exceptions.BaseError, OSError) as error:
             failure = translated(key, error)
             if not isinstance(failure, NotFoundError):
                 failures[key] = failure
+                return
+        failures.pop(key, None)
 
     await each(one, keys, width)
-    return failures
