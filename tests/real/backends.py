@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+import pytest
 from tests.real.buckets import (
     AzureContainer,
     Bucket,
@@ -201,7 +202,15 @@ _MADE: dict[str, tuple[str, Make]] = {
 }
 CLOUDS = ("s3", "gcs", "azure")
 _SLOW = ("swift",)  # tested where it is named: a request takes it ten times that of the others
-BACKENDS = ("filesystem", *(name for name in _MADE if name not in _SLOW))
+_FURTHER = {"s3-ministack", "s3-rgw"}  # servers of a kind that is covered
+BACKENDS = (
+    "filesystem",
+    *(
+        pytest.param(name, marks=pytest.mark.wide) if name in _FURTHER else name
+        for name in _MADE
+        if name not in _SLOW
+    ),
+)
 SERVERS = {name: service for name, (service, _) in _MADE.items()}
 
 

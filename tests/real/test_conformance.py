@@ -13,7 +13,8 @@ from tests.real.programs import clean_environment, require_tool
 from tests.real.servers import Server, StartEntrepot
 
 INMEMORY: dict[str, object] = {"storage": {"inmemory": {}, "delete": {"enabled": True}}}
-STORAGES = ("filesystem", "inmemory", *CLOUDS, "swift")
+SLOW = pytest.param("swift", marks=pytest.mark.wide)  # as its suite is, for the same reason
+STORAGES = ("filesystem", "inmemory", *CLOUDS, SLOW)
 VERSIONS = {"stable": "1.1", "dev": "dev"}
 
 
