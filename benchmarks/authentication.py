@@ -1,11 +1,14 @@
 """What authentication costs: small requests with it, against the same without.
 
-    python benchmarks/authentication.py [--seconds S] [--rounds R] [--server ours --server v3]
+    python benchmarks/authentication.py [--rounds R] [--server ours --server v3]
 
 Three servers run side by side over folders of their own, without authentication, with htpasswd
-and with tokens, and are asked in turns, over some kept connections, with the same credentials each
-time. The table has medians, and how many times as much work of the server a request is with
-authentication.
+and with tokens, and are asked in turns of some milliseconds, over kept connections, with the same
+credentials each time, so that what else the machine does is the same for all of them. The table
+has the median of the rounds' ratios, and the quartiles around it.
+
+The server without authentication is asked with a token's header, too: what that costs is the
+reading of it, which no way of authentication can do without.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ import argparse
 import base64
 import hashlib
 import json
+import os
+import socket
 import sys
 import tempfile
 import time
@@ -22,7 +27,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
+from typing import Self
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -30,8 +36,7 @@ import bcrypt
 import jwt
 from benchmarks import processes, servers
 from benchmarks.failures import BenchmarkError
-from benchmarks.requesting import Endpoint, hammer, request_rate
-from benchmarks.wire import Connection
+from benchmarks.wire import Connection, request_head
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -48,6 +53,10 @@ PATHS = {
     "GET manifest by tag": f"/v2/{NAME}/manifests/1",
 }
 CONNECTIONS = 16
+PLAIN = "none"
+_TURN, _TURNS = 64, 16  # requests; turns of each server in a round
+_WARMING = 64  # requests that do not count
+_PROCESSOR_CLOCK = 2  # of a process: CPUCLOCK_SCHED. Source: Linux, posix-timers.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,55 +68,131 @@ class Way:
     headers: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A server, and the header it is asked with."""
+
+    name: str
+    server: servers.Server
+    headers: Mapping[str, str]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the arguments say; the exit code."""
     parser = argparse.ArgumentParser(description="What authentication costs.")
-    parser.add_argument("--seconds", type=int, default=1, help="of each turn")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=40, help="of 1024 requests to each server")
     parser.add_argument("--server", action="append", choices=(servers.OURS, *servers.PEERS))
     parser.add_argument("--ours", default="", help="how Entrepot is started")
     options = parser.parse_args(arguments)
     try:
         for program in servers.find(options.server or [servers.OURS], options.ours):
-            _measure(program, options.seconds, options.rounds)
+            _measure(program, options.rounds)
     except BenchmarkError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
 
 
-def _measure(program: servers.Program, seconds: int, rounds: int) -> None:
-    found: dict[tuple[str, str], list[float]] = {}
+def _measure(program: servers.Program, rounds: int) -> None:
     with tempfile.TemporaryDirectory(prefix="entrepot-bench-") as name, ExitStack() as stack:
-        ways = _ways(Path(name))
-        running: list[tuple[Way, servers.Server]] = []
-        for way in ways:
-            more = {"auth": way.auth} if way.auth else {}
-            starting = servers.running(program, Path(name) / way.name, more=more)
-            server = stack.enter_context(starting)
-            _push(server, way.headers)
-            running.append((way, server))
-        for _ in range(rounds):
-            for what, path in PATHS.items():
-                for way, server in running:
-                    rate = _rate(server, Endpoint(what, "GET", path, way.headers), seconds)
-                    found.setdefault((what, way.name), []).append(rate)
-    print(f"\n{program.title}: requests / CPU s (times the work without authentication)")
-    for what in PATHS:
-        plain, *_ = rates = [median(found[what, way.name]) for way in ways]
-        shown = (
-            f"{way.name} {rate:,.0f} ({plain / rate:.2f})"
-            for way, rate in zip(ways, rates, strict=True)
-        )
-        print(f"  {what:24}", "   ".join(shown))
+        asked = _asked(program, Path(name), stack)
+        load = os.getloadavg()[0]
+        found = {what: [_round(asked, what, at) for at in range(rounds)] for what in PATHS}
+        loads = f"load of the machine {load:.1f} before, {os.getloadavg()[0]:.1f} at the end"
+    print(f"\n{program.title}: CPU us / request (times the work without; quartiles); {loads}")
+    for what, each in found.items():
+        print(f"  {what}")
+        for one in asked:
+            print(f"    {one.name:24}", _shown(one.name, each))
 
 
-def _rate(server: servers.Server, endpoint: Endpoint, seconds: int) -> float:
-    """Requests for a second of the server's work."""
-    hammer(server.address, endpoint, CONNECTIONS, 0.3)
-    before = processes.processor_seconds(server.pid)
-    rate = request_rate(server.address, endpoint, CONNECTIONS, seconds)
-    return rate.requests / max(0.01, processes.processor_seconds(server.pid) - before)
+def _asked(program: servers.Program, folder: Path, stack: ExitStack) -> list[Asked]:
+    asked: list[Asked] = []
+    ways = _ways(folder)
+    for way in ways:
+        more = {"auth": way.auth} if way.auth else {}
+        server = stack.enter_context(servers.running(program, folder / way.name, more=more))
+        _push(server, way.headers)
+        asked.append(Asked(way.name, server, way.headers))
+    return [*asked, Asked(f"{PLAIN}, token's header", asked[0].server, ways[-1].headers)]
+
+
+def _round(asked: Sequence[Asked], what: str, at: int) -> dict[str, float]:
+    """Microseconds of processor time of a request to each; each round begins with another one."""
+    order = [*asked[at % len(asked) :], *asked[: at % len(asked)]]
+    spent = dict.fromkeys((one.name for one in order), 0.0)
+    with ExitStack() as stack:
+        turns = [
+            (one.name, stack.enter_context(Asking(one.server, PATHS[what], one.headers)))
+            for one in order
+        ]
+        for _, asking in turns:
+            asking.ask(_WARMING)
+        for _ in range(_TURNS):
+            for name, asking in turns:
+                spent[name] += asking.ask(_TURN)
+    return {name: seconds / (_TURNS * _TURN) * 1e6 for name, seconds in spent.items()}
+
+
+class Asking:
+    """Kept connections over which a server is asked for one thing."""
+
+    def __init__(self, server: servers.Server, path: str, headers: Mapping[str, str]) -> None:
+        self._pid = server.pid
+        with Connection(server.address) as connection:
+            answer = connection.ask("GET", path, headers=headers)
+        if answer.status != 200:
+            raise BenchmarkError(f"{path}: {answer.status} {answer.body[:200]!r}")
+        self._size = len(answer.body)
+        self._request = request_head(server.address, "GET", path, headers)
+        self._sockets = [socket.create_connection(server.address) for _ in range(CONNECTIONS)]
+        for each in self._sockets:
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each in self._sockets:
+            each.close()
+
+    def ask(self, requests: int) -> float:
+        """Ask so often over each connection; seconds of the server's processor time.
+
+        All are asked before the first answer is read, so that the server has enough to do.
+        """
+        before = _processor_seconds(self._pid)
+        for _ in range(requests // CONNECTIONS):
+            for each in self._sockets:
+                each.send(self._request)
+            for each in self._sockets:
+                self._take(each)
+        return _processor_seconds(self._pid) - before
+
+    def _take(self, connection: socket.socket) -> None:
+        taken = b""
+        while (end := taken.find(b"\r\n\r\n")) < 0 or len(taken) < end + 4 + self._size:
+            received = connection.recv(65536)
+            if not received:
+                raise BenchmarkError("the server closed a connection between requests")
+            taken += received
+        if not taken.startswith(b"HTTP/1.1 200"):
+            raise BenchmarkError(f"an answer was {taken[:end]!r}")
+
+
+def _processor_seconds(root: int) -> float:
+    """As `processes.processor_seconds`, to the microsecond: a turn is a few ticks long."""
+    clocks = (~process << 3 | _PROCESSOR_CLOCK for process in processes.tree(root))
+    return sum(time.clock_gettime(clock) for clock in clocks)
+
+
+def _shown(name: str, rounds: Sequence[Mapping[str, float]]) -> str:
+    cost = median(each[name] for each in rounds)
+    ratios = [each[name] / each[PLAIN] for each in rounds]
+    if name == PLAIN or len(ratios) < 2:
+        return f"{cost:6.0f}"
+    low, middle, high = quantiles(ratios, n=4)
+    return f"{cost:6.0f} ({middle:.2f}; {low:.2f} to {high:.2f})"
 
 
 def _push(server: servers.Server, headers: Mapping[str, str]) -> None:
@@ -132,7 +217,7 @@ def _ways(folder: Path) -> list[Way]:
         "rootcertbundle": str(bundle),
     }
     return [
-        Way("none", {}, {}),
+        Way(PLAIN, {}, {}),
         Way(
             "htpasswd",
             {"htpasswd": {"realm": "bench", "path": str(users)}},
