@@ -14,9 +14,9 @@ from pathlib import Path
 from entrepot.core.driver import Entry
 from entrepot.core.errors import DeleteError, ExistsError, NotFoundError, UnavailableError
 from entrepot.core.testing import Opening
-from entrepot.core.testing.material import LARGE
+from entrepot.core.testing.material import LARGE, MIB
 
-from .dictionary import MIB, DictionaryDriver, Stored
+from .dictionary import DictionaryDriver, Stored
 
 
 async def once(content: bytes) -> AsyncGenerator[bytes, None]:

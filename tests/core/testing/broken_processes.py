@@ -16,9 +16,10 @@ from entrepot.core.driver import Driver, Entry, Prefix, Upload
 from entrepot.core.errors import ExistsError
 from entrepot.core.staging import StagedUpload
 from entrepot.core.testing import Opening
+from entrepot.core.testing.material import MIB
 
 from .broken_objects import BrokenDriver, once
-from .dictionary import MIB, DictionaryDriver, Stored
+from .dictionary import DictionaryDriver, Stored
 
 
 class _Folder(MutableMapping[str, Stored]):
