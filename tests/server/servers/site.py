@@ -34,7 +34,10 @@ def material(pair: Pair | None = None, authorities: bytes = AUTHORITY.pem) -> Ma
 
 @dataclass
 class Echo:
-    """Tells how much came; `/wait` answers when `go` is set, `/large` with much."""
+    """Tells how much came; `/wait` answers when `go` is set, `/large` with much.
+
+    `/refuse` answers without a look at the body.
+    """
 
     go: asyncio.Event = field(default_factory=asyncio.Event)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -46,6 +49,9 @@ class Echo:
         self.arrived.set()
         if scope["path"] == "/wait":
             await self.go.wait()
+        if scope["path"] == "/refuse":
+            await self._answer(send, b"no\n", 404)
+            return
         size = 0
         more = True
         while more:
@@ -58,9 +64,9 @@ class Echo:
         large = scope["path"] == "/large"
         await self._answer(send, bytes(50_000_000) if large else f"{size}\n".encode())
 
-    async def _answer(self, send: Send, body: bytes) -> None:
+    async def _answer(self, send: Send, body: bytes, status: int = 200) -> None:
         length = (b"content-length", str(len(body)).encode())
-        start: Message = {"type": "http.response.start", "status": 200, "headers": [length]}
+        start: Message = {"type": "http.response.start", "status": status, "headers": [length]}
         await send(start)
         await send({"type": "http.response.body", "body": body})
 

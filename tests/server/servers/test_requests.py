@@ -86,6 +86,38 @@ def _push_until_stuck(connection: socket.socket) -> int:
     return sent
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "sent", "leaves"),
+    [
+        ("/refuse", "Content-Length: 262145", 0, True),
+        ("/refuse", "Transfer-Encoding: chunked", 0, True),
+        ("/refuse", "Content-Length: 2", 2, False),
+        ("/refuse", "X-None: 1", 0, False),
+        ("/", "Content-Length: 262145", 262_145, False),
+    ],
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_client_whose_body_is_refused_unread_is_told_to_connect_anew(
+    kind: str, path: str, body: str, sent: int, leaves: bool
+) -> None:
+    """Its next request would be lost on this connection."""
+
+    async def scenario() -> bytes:
+        async with running(kind) as server:
+            return await asyncio.to_thread(lambda: _answered(server.connect(), path, body, sent))
+
+    head = asyncio.run(scenario()).lower()
+    assert head.startswith(b"http/1.1 404 " if path == "/refuse" else b"http/1.1 200 ")
+    assert (b"\r\nconnection: close\r\n" in head) == leaves
+
+
+def _answered(connection: socket.socket, path: str, body: str, sent: int) -> bytes:
+    with connection:
+        head = f"PATCH {path} HTTP/1.1\r\nHost: x\r\n{body}\r\n\r\n".encode()
+        connection.sendall(head + bytes(sent))
+        return connection.recv(65536)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_scope_has_the_client_and_the_scheme(kind: str) -> None:
     async def scenario() -> tuple[str, str, str]:

@@ -12,6 +12,7 @@ from entrepot.server.servers.idle import Peer, peer
 _DISCARDING = 10.0  # seconds
 _WITH_BODY = frozenset({"PATCH", "POST", "PUT"})
 _LEAVE = (b"connection", b"close")
+_UNREAD = 256 * 1024  # bytes of a refused body that are read to keep a connection, as Go does
 
 
 class Doorway:
@@ -34,9 +35,14 @@ class Doorway:
         if client[0] is not given[0]:
             scope["client"] = client
         app = self._app if scope["http_version"] != "2" else self._framed
+        if scope["http_version"].startswith("1"):
+            if self.is_leaving:
+                send = _leaving(send)
+            elif scope["method"] in _WITH_BODY and _is_long(scope):
+                send = _leaving(send, 400)
         self._busy[client] = self._busy.get(client, 0) + 1
         try:
-            await app(scope, receive, self._last(scope, send) if self.is_leaving else send)
+            await app(scope, receive, send)
         finally:
             left = self._busy[client] - 1
             if left:
@@ -58,16 +64,29 @@ class Doorway:
         else:
             await self._app(scope, receive, send)
 
-    def _last(self, scope: Scope, send: Send) -> Send:
-        if not scope["http_version"].startswith("1"):
-            return send
 
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], _LEAVE]
-            await send(message)
+def _leaving(send: Send, least: int = 0) -> Send:
+    """Answers of status `least` and above ask the client to connect anew for its next request."""
 
-        return sending
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] >= least:
+            message["headers"] = [*message["headers"], _LEAVE]
+        await send(message)
+
+    return sending
+
+
+def _is_long(scope: Scope) -> bool:
+    """Whether a body may be so long that the connection is broken off if nobody reads it.
+
+    The client has to be told of that, or its next request is lost.
+    """
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value) > _UNREAD
+        if name == b"transfer-encoding":
+            return True
+    return False
 
 
 def _bodiless(send: Send) -> Send:
