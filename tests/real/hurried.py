@@ -21,7 +21,7 @@ TIMES = {
     "LONGEST_PUSH": 3.0,
     "SLACK": 3.5,
     "SHORTEST_WAIT": 7.0,
-    "ACT": 3.0,
+    "ACT": 4.0,
     "DELETION": 4.0,
     "HELP": 5.0,
     "DEAD": 18.0,
@@ -29,8 +29,8 @@ TIMES = {
 }
 SLOWEST = TIMES["DEAD"]
 """Seconds that a claim of a killed collector may keep pushes waiting."""
-BATCH = 32
-GAP = 3.0
+BATCH = 16
+GAP = 5.0
 """Seconds between second mark and deletion."""
 
 COMMAND = [sys.executable, str(Path(__file__))]

@@ -21,10 +21,11 @@ from tests.real.servers import Server
 pytestmark = pytest.mark.parametrize("backend", ["s3"], indirect=True, scope="module")
 
 SEED = 20261130
-SECONDS = 35.0
-LONGEST = 90.0  # seconds; on a busy machine it takes longer until enough has happened
+SECONDS = 30.0
+LONGEST = 120.0  # seconds; on a busy machine it takes longer until enough has happened
 CLIENTS = 4
 REPOSITORIES = ("team/one", "team/two/deep")
+COMMON = [f"common layer {number}".encode() * 50 for number in range(4)]
 KIND = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 CONFIG = b'{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}'
@@ -91,13 +92,13 @@ class Client(threading.Thread):
 
     def push(self) -> None:
         repository = self.chance.choice(REPOSITORIES)
-        layers = [f"layer {self.chance.randrange(60)}".encode() * 50 for _ in range(2)]
+        layers = [self.layer(), self.layer()]
         self.until_taken(repository, lambda: self.image(repository, layers), KIND)
 
     def push_index(self) -> None:
         """Over an image that has no tag of its own, which some client pushed earlier perhaps."""
         repository = self.chance.choice(REPOSITORIES)
-        layers = [f"layer {self.chance.randrange(60)}".encode() * 50]
+        layers = [self.layer()]
 
         def index() -> bytes | None:
             child = self.image(repository, layers)
@@ -112,6 +113,12 @@ class Client(threading.Thread):
             return json.dumps(document).encode()
 
         self.until_taken(repository, index, INDEX)
+
+    def layer(self) -> bytes:
+        """Some come and go; those that are there always leave only manifests to be condemned."""
+        if self.chance.randrange(2):
+            return self.chance.choice(COMMON)
+        return f"layer {self.chance.randrange(60)}".encode() * 50
 
     def until_taken(self, repository: str, make: Callable[[], bytes | None], kind: str) -> None:
         """As clients do that begin again when something that was there is there no more."""
@@ -129,7 +136,9 @@ class Client(threading.Thread):
         raise AssertionError(f"{repository}:{tag} is never taken")
 
     def forget(self, repository: str, tag: str) -> None:
-        """While it moves, it may be either."""
+        """While it moves, it may be either; until then it is whole."""
+        if (repository, tag) in self.own:
+            self.check(repository, tag)
         self.own.pop((repository, tag), None)
         self.work.tags.pop((repository, tag), None)
 
@@ -181,7 +190,9 @@ class Client(threading.Thread):
     def pull(self) -> None:
         if not self.own:
             return
-        repository, tag = self.chance.choice(sorted(self.own))
+        self.check(*self.chance.choice(sorted(self.own)))
+
+    def check(self, repository: str, tag: str) -> None:
         registry = self.chance.choice(self.registries)
         assert registry.digest(repository, tag) == self.own[repository, tag]
         registry.verify(repository, tag)
@@ -223,6 +234,9 @@ def collect(server: Server, work: Work, patience: float | None, *options: str) -
 def work(servers: list[Server], backend: Backend) -> Work:
     """What happened."""
     work = Work()
+    with Registry(servers[0].url) as registry:
+        for name in REPOSITORIES:
+            work.tags[name, "base"] = registry.push_image(name, "base", COMMON)
     clients = [Client(servers, backend.bucket, work, number) for number in range(CLIENTS)]
     collectors = [
         threading.Thread(target=collect_and_kill, args=(server, work, number), daemon=True)
