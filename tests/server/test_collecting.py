@@ -31,6 +31,7 @@ from entrepot.core.testing import Fault, FaultyDriver
 from entrepot.server.cli import app
 from entrepot.server.cli.opening import store_of
 from entrepot.server.collecting import Schedule, collect_in_turn, collecting, untagged_rules
+from entrepot.server.maintained import Maintained
 
 DAY = 24 * HOUR
 KEPT, GONE = image([b"kept"]), image([b"gone"])
@@ -67,12 +68,16 @@ async def fill(registry: Registry) -> None:
 async def test_one_replica_collects_in_an_interval(
     registry: Registry, driver: ClockedDriver, clock: Clock
 ) -> None:
-    first = await collect_in_turn(registry, SCHEDULE, clock.now)
-    second = await collect_in_turn(registry, SCHEDULE, clock.now)
+    maintained = Maintained()
+    first = await collect_in_turn(registry, SCHEDULE, clock.now, maintained)
+    second = await collect_in_turn(registry, SCHEDULE, clock.now, maintained)
 
     assert first is not None
     assert first.deleted == {"revision": 0, "layer": 1, "blob": 2}
     assert second is None
+    assert maintained.collections == {"ended": 1, "left": 0}
+    assert maintained.garbage["blob"] == {"deleted": 2, "kept": 0, "failed": 0}
+    assert maintained.freed == first.freed > 0
     assert [key for key in await keys(driver, runs.ROOT) if "turns" not in key] == []
 
 
@@ -80,7 +85,7 @@ async def test_one_replica_collects_in_an_interval(
 async def test_what_a_replica_left_is_gone_on_with_soon_by_one(
     registry: Registry, driver: ClockedDriver, clock: Clock
 ) -> None:
-    task = asyncio.ensure_future(collect_in_turn(registry, SCHEDULE, clock.now))
+    task = asyncio.ensure_future(collect_in_turn(registry, SCHEDULE, clock.now, Maintained()))
     while not await runs.current(driver):  # noqa: ASYNC110 - until it is published
         await asyncio.sleep(0)
     task.cancel()
@@ -89,8 +94,8 @@ async def test_what_a_replica_left_is_gone_on_with_soon_by_one(
 
     async with working(driver, "another one"):
         await asyncio.sleep(0)
-        assert await collect_in_turn(registry, SCHEDULE, clock.now + HOUR) is None
-    resumed = await collect_in_turn(registry, SCHEDULE, clock.now + HOUR)
+        assert await collect_in_turn(registry, SCHEDULE, clock.now + HOUR, Maintained()) is None
+    resumed = await collect_in_turn(registry, SCHEDULE, clock.now + HOUR, Maintained())
 
     assert resumed is not None
     assert resumed.is_resumed
@@ -100,9 +105,9 @@ async def test_what_a_replica_left_is_gone_on_with_soon_by_one(
 @pytest.mark.anyio
 async def test_nothing_is_begun_unless_it_is_enabled(registry: Registry, tmp_path: Path) -> None:
     before = asyncio.all_tasks()
-    async with collecting(configuration(tmp_path, "enabled: false"), registry):
+    async with collecting(configuration(tmp_path, "enabled: false"), registry, Maintained()):
         assert asyncio.all_tasks() == before
-    async with collecting(configuration(tmp_path, "enabled: true"), registry):
+    async with collecting(configuration(tmp_path, "enabled: true"), registry, Maintained()):
         assert len(asyncio.all_tasks() - before) == 1
 
 

@@ -15,8 +15,15 @@ from starlette.types import Message, Receive, Scope, Send
 from tests.server.conftest import Pusher, client_of
 from tests.server.observed import Watched, until, watched
 
+from entrepot.core.collecting.collection import Collected
+from entrepot.core.collecting.marking import Garbage
+from entrepot.core.collecting.sweeping import Swept
+from entrepot.core.names import Digest
+from entrepot.core.purging import Purged
+from entrepot.core.retention import Retained
 from entrepot.server.application import Api
-from entrepot.server.metrics.following import following_notifications
+from entrepot.server.maintained import Maintained
+from entrepot.server.metrics.following import following_maintenance, following_notifications
 from entrepot.server.metrics.meters import Metrics
 from entrepot.server.notifications.counts import Counts
 
@@ -219,6 +226,32 @@ def test_notifications() -> None:
     assert value("registry_notifications_status_total", code="200 OK") == 2
     assert value("registry_notifications_pending_total") == 0
     assert value("registry_notifications_dead_letters") == 1
+
+
+def test_maintenance() -> None:
+    metrics, maintained = Metrics(), Maintained()
+    follow = following_maintenance(metrics.maintenance, maintained)
+    value = metrics.registry.get_sample_value
+    blob = Garbage("blob", "", Digest.of(b""), 700, "no repository needs it")
+
+    follow()
+    assert value("registry_garbage_objects_total", {"kind": "blob", "outcome": "kept"}) == 0
+    maintained.purged(Purged(seen=9, removed=3, failed=1))
+    maintained.retained(Retained(seen=9, removed=2, failed=0))
+    maintained.swept(Swept(deleted=[blob, blob], kept=[blob], failed=[]))
+    maintained.collected(Collected(run="r", is_ended=False))
+    maintained.collected(Collected())
+    follow()
+    follow()
+
+    assert value("registry_uploads_purged_total", {"outcome": "removed"}) == 3
+    assert value("registry_uploads_purged_total", {"outcome": "failed"}) == 1
+    assert value("registry_tags_expired_total", {"outcome": "removed"}) == 2
+    assert value("registry_garbage_collections_total", {"outcome": "left"}) == 1
+    assert value("registry_garbage_collections_total", {"outcome": "ended"}) == 0
+    assert value("registry_garbage_objects_total", {"kind": "blob", "outcome": "deleted"}) == 2
+    assert value("registry_garbage_objects_total", {"kind": "blob", "outcome": "kept"}) == 1
+    assert value("registry_garbage_freed_bytes_total") == 1400
 
 
 def test_uploads(site: Watched) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from entrepot.core.errors import UnavailableError
 from entrepot.core.registry import Registry, Rules, open_registry
 from entrepot.core.testing import Fault, FaultyDriver
 from entrepot.server.cli import app
+from entrepot.server.maintained import Maintained
 from entrepot.server.purging import Schedule, keep_purging, purge_in_turn
 
 DAY = 86_400.0
@@ -56,10 +58,15 @@ class Clock:
         return FUTURE + sum(self.waited)
 
 
-async def run(registry: Registry, pauses: int) -> list[float]:
+async def run(
+    registry: Registry,
+    pauses: int,
+    maintained: Maintained | None = None,
+    schedule: Schedule = SCHEDULE,
+) -> list[float]:
     clock = Clock(pauses)
     with pytest.raises(EnoughError):
-        await keep_purging(registry, SCHEDULE, clock.pause, clock.now)
+        await keep_purging(registry, schedule, maintained or Maintained(), clock.pause, clock.now)
     return clock.waited
 
 
@@ -71,6 +78,19 @@ async def test_first_run_is_within_an_hour_and_then_once_in_each_interval(
 
     assert 0 <= waited[0] <= 3600
     assert waited[1:] == [DAY, DAY]
+
+
+@pytest.mark.anyio
+async def test_what_was_purged_is_counted_and_what_would_have_been_is_not(
+    registry: Registry,
+) -> None:
+    maintained = Maintained()
+
+    await run(registry, 2, maintained, replace(SCHEDULE, is_dry_run=True))
+    assert maintained.uploads == {"removed": 0, "failed": 0}
+    await run(registry, 2, maintained, replace(SCHEDULE, interval=Duration.parse("1m")))
+
+    assert maintained.uploads == {"removed": 1, "failed": 0}
 
 
 @pytest.mark.anyio

@@ -19,6 +19,7 @@ from entrepot.core.names import Tag
 from entrepot.core.registry import Rules, open_registry
 from entrepot.core.tag_rules import TagRules
 from entrepot.server.cli import app
+from entrepot.server.maintained import Maintained
 from entrepot.server.retaining import retain_in_turn, retaining
 
 DAY = 86_400.0
@@ -69,7 +70,7 @@ async def test_runs_only_where_tags_expire(
     rules = Rules(tags=TagRules(configuration.policy.tags))
     async with open_memory() as driver, open_registry(driver, rules) as registry:
         with caplog.at_level(logging.INFO, "entrepot.retention"):
-            async with retaining(configuration, registry):
+            async with retaining(configuration, registry, Maintained()):
                 await anyio_yield()
 
     assert ("Starting removal of expired tags" in caplog.text) == begins

@@ -88,7 +88,7 @@ def create_app(
             await enter(checking(configuration, api.registry.driver, api.health))
             api.health.opened()
             api.listeners = await enter(listening(configuration, told, api.notifications, driver))
-            await enter(maintaining(configuration, api.registry))
+            await enter(maintaining(configuration, api.registry, api.maintained))
             yield
             api.registry = None
 

@@ -23,6 +23,7 @@ from entrepot.server.call import Call, Limits
 from entrepot.server.handover import Handover
 from entrepot.server.health import Health, probed
 from entrepot.server.listeners import Listeners
+from entrepot.server.maintained import Maintained
 from entrepot.server.notifications.counts import Counts
 from entrepot.server.urls import Urls
 
@@ -46,6 +47,7 @@ class Api:
     health: Health = field(default_factory=Health)
     gate: Gate | None = None
     notifications: Counts = field(default_factory=Counts)
+    maintained: Maintained = field(default_factory=Maintained)
     listeners: Listeners | None = None
     rights: PolicyRights | None = None
     handover: Handover | None = None

@@ -14,10 +14,12 @@ from entrepot.core.collecting.collection import Collected, Options, Watcher
 from entrepot.core.collecting.collector import Collector
 from entrepot.core.collecting.marking import MarkReport, Untagged
 from entrepot.core.collecting.runs import Plan
+from entrepot.core.collecting.sweeping import Swept
 from entrepot.core.collecting.working import at_work, working
 from entrepot.core.configuration import Configuration
 from entrepot.core.registry import Registry
 from entrepot.core.turns import take_turn
+from entrepot.server.maintained import Maintained
 from entrepot.server.scheduling import beside, repeat, replica
 
 _LOG = logging.getLogger("entrepot.collecting")
@@ -49,7 +51,7 @@ def untagged_rules(configuration: Configuration) -> Untagged:
 
 @asynccontextmanager
 async def collecting(
-    configuration: Configuration, registry: Registry
+    configuration: Configuration, registry: Registry, maintained: Maintained
 ) -> AsyncGenerator[None, None]:
     """Collects garbage as `storage.maintenance.garbagecollect` says, until left."""
     section = configuration.storage.maintenance.garbagecollect
@@ -58,28 +60,30 @@ async def collecting(
         return
     untagged = untagged_rules(configuration) if section.deleteuntagged else None
     options = Options(section.grace.seconds, section.wait.seconds, untagged)
-    async with beside(
-        keep_collecting(registry, Schedule(options, section.interval.seconds, replica()))
-    ):
+    schedule = Schedule(options, section.interval.seconds, replica())
+    async with beside(keep_collecting(registry, schedule, maintained)):
         yield
 
 
 async def keep_collecting(
     registry: Registry,
     schedule: Schedule,
+    maintained: Maintained,
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     clock: Callable[[], float] = time.time,
 ) -> None:
     """Collect once in each interval, and soon go on with what a replica left that ended."""
 
     async def act() -> None:
-        await collect_in_turn(registry, schedule, clock())
+        await collect_in_turn(registry, schedule, clock(), maintained)
 
     often = min(schedule.interval, _RESUMED)
     await repeat(act, often, _LOG, "garbage collection", "garbage was not collected", pause)
 
 
-async def collect_in_turn(registry: Registry, schedule: Schedule, now: float) -> Collected | None:
+async def collect_in_turn(
+    registry: Registry, schedule: Schedule, now: float, maintained: Maintained
+) -> Collected | None:
     """One collection, if it is time for one or one was left, and no other replica does it.
 
     Raises CollectionError, ReadOnlyStoreError, StorageError.
@@ -91,9 +95,11 @@ async def collect_in_turn(registry: Registry, schedule: Schedule, now: float) ->
     if await at_work(driver) is not None or not await take_turn(driver, work, interval, now, owner):
         _LOG.debug("another replica collects garbage in this interval")
         return None
-    collector = Collector(driver, schedule.options, watcher=_Logged(), timing=registry.timing)
+    watcher = _Logged(maintained)
+    collector = Collector(driver, schedule.options, watcher=watcher, timing=registry.timing)
     async with working(driver, owner):
         done = await collector.collect()
+    maintained.collected(done)
     if done.run:
         told = "garbage collected: %d manifests, %d layer links, %d blobs, %d bytes; %d failed"
         _LOG.info(told, *done.deleted.values(), done.freed, done.failed)
@@ -101,6 +107,9 @@ async def collect_in_turn(registry: Registry, schedule: Schedule, now: float) ->
 
 
 class _Logged(Watcher):
+    def __init__(self, maintained: Maintained) -> None:
+        self._maintained = maintained
+
     def marking(self, report: MarkReport, *, again: bool) -> None:
         _LOG.info("marking what is reachable%s", " again" if again else "")
 
@@ -109,3 +118,6 @@ class _Logged(Watcher):
 
     def published(self, run: str, plan: Plan) -> None:
         _LOG.info("garbage collection %s: %d objects condemned", run, plan.total)
+
+    def swept(self, swept: Swept) -> None:
+        self._maintained.swept(swept)

@@ -13,6 +13,7 @@ from entrepot.core.configuration import Configuration, Duration
 from entrepot.core.purging import OpenUpload, Purged, purge
 from entrepot.core.registry import Registry
 from entrepot.core.turns import take_turn
+from entrepot.server.maintained import Maintained
 from entrepot.server.scheduling import beside, repeat, replica
 
 _LOG = logging.getLogger("entrepot.purging")
@@ -30,27 +31,32 @@ class Schedule:
 
 
 @asynccontextmanager
-async def purging(configuration: Configuration, registry: Registry) -> AsyncGenerator[None, None]:
+async def purging(
+    configuration: Configuration, registry: Registry, maintained: Maintained
+) -> AsyncGenerator[None, None]:
     """Purges in the background as `storage.maintenance.uploadpurging` says, until left."""
     section = configuration.storage.maintenance.uploadpurging
     if not section.enabled:
         yield
         return
     schedule = Schedule(section.age, section.interval, section.dryrun, replica())
-    async with beside(keep_purging(registry, schedule)):
+    async with beside(keep_purging(registry, schedule, maintained)):
         yield
 
 
 async def keep_purging(
     registry: Registry,
     schedule: Schedule,
+    maintained: Maintained,
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     clock: Callable[[], float] = time.time,
 ) -> None:
     """Purge once in each interval, the first time after a while that differs by replica."""
 
     async def act() -> None:
-        await purge_in_turn(registry, schedule, clock())
+        done = await purge_in_turn(registry, schedule, clock())
+        if done is not None and not schedule.is_dry_run:
+            maintained.purged(done)
 
     interval = schedule.interval.seconds
     await repeat(act, interval, _LOG, "upload purge", "uploads were not purged", pause)

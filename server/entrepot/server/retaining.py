@@ -11,6 +11,7 @@ from entrepot.core.configuration import Configuration
 from entrepot.core.registry import Registry
 from entrepot.core.retention import Decision, Retained, retain
 from entrepot.core.turns import take_turn
+from entrepot.server.maintained import Maintained
 from entrepot.server.scheduling import beside, repeat, replica
 
 _LOG = logging.getLogger("entrepot.retention")
@@ -18,7 +19,9 @@ _WORK = "retention"
 
 
 @asynccontextmanager
-async def retaining(configuration: Configuration, registry: Registry) -> AsyncGenerator[None, None]:
+async def retaining(
+    configuration: Configuration, registry: Registry, maintained: Maintained
+) -> AsyncGenerator[None, None]:
     """Removes expired tags as `storage.maintenance.retention` says, until left."""
     section = configuration.storage.maintenance.retention
     if not (section.enabled and registry.rules.tags.expires):
@@ -27,7 +30,9 @@ async def retaining(configuration: Configuration, registry: Registry) -> AsyncGe
     interval = section.interval.seconds
 
     async def act() -> None:
-        await retain_in_turn(registry, interval, time.time(), is_dry_run=section.dryrun)
+        done = await retain_in_turn(registry, interval, time.time(), is_dry_run=section.dryrun)
+        if done is not None and not section.dryrun:
+            maintained.retained(done)
 
     failed = "expired tags were not removed"
     async with beside(repeat(act, interval, _LOG, "removal of expired tags", failed)):

@@ -42,7 +42,7 @@ class Telemetry:
         """While the application's registry is open."""
         async with AsyncExitStack() as stack:
             if self.metrics is not None and api.registry is not None:
-                self.metrics.follow(api.registry, api.health, api.notifications)
+                self.metrics.follow(api.registry, api.health, api.notifications, api.maintained)
                 await stack.enter_async_context(self.metrics.kept_fresh())
             if self._tracing is not None:
                 await stack.enter_async_context(self._tracing.at_work())

@@ -12,9 +12,11 @@ from prometheus_client import Counter
 
 from entrepot.core.registry import Registry
 from entrepot.server.health import Health
+from entrepot.server.maintained import Maintained
 from entrepot.server.metrics.instruments import (
     CacheInstruments,
     HealthInstruments,
+    MaintenanceInstruments,
     NotificationInstruments,
 )
 from entrepot.server.notifications.counts import Counts
@@ -88,5 +90,24 @@ def following_notifications(instruments: NotificationInstruments, counts: Counts
                 followed.bring(instruments.statuses.labels(status, endpoint), number)
             instruments.pending.labels(endpoint).set(of.pending)
             instruments.dead.labels(endpoint).set(of.dead)
+
+    return follow
+
+
+def following_maintenance(instruments: MaintenanceInstruments, maintained: Maintained) -> Follow:
+    followed = Followed()
+
+    def follow() -> None:
+        for counter, numbers in (
+            (instruments.uploads, maintained.uploads),
+            (instruments.tags, maintained.tags),
+            (instruments.collections, maintained.collections),
+        ):
+            for outcome, number in numbers.items():
+                followed.bring(counter.labels(outcome), number)
+        for kind, numbers in maintained.garbage.items():
+            for outcome, number in numbers.items():
+                followed.bring(instruments.garbage.labels(kind, outcome), number)
+        followed.bring(instruments.freed, maintained.freed)
 
     return follow

@@ -230,3 +230,38 @@ class HealthInstruments:
             registry=registry,
             multiprocess_mode="livemax",
         )
+
+
+class MaintenanceInstruments:
+    """What is done beside serving, by `storage.maintenance`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.uploads = Counter(
+            "registry_uploads_purged",
+            "Uploads that nobody went on with, removed or not to be removed.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.tags = Counter(
+            "registry_tags_expired",
+            "Expired tags, removed or not to be removed.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.collections = Counter(
+            "registry_garbage_collections",
+            "Garbage collections that ended, or were left to be gone on with.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.garbage = Counter(
+            "registry_garbage_objects",
+            "Condemned objects that were deleted, kept after all, or not to be deleted.",
+            ["kind", "outcome"],
+            registry=registry,
+        )
+        self.freed = Counter(
+            "registry_garbage_freed_bytes",
+            "Bytes of blobs that garbage collection deleted.",
+            registry=registry,
+        )

@@ -18,10 +18,12 @@ from starlette.types import ASGIApp
 from entrepot.core.registry import Registry
 from entrepot.server.health import Health
 from entrepot.server.health.sharing import SHARED_FOLDER
+from entrepot.server.maintained import Maintained
 from entrepot.server.metrics.following import (
     Follow,
     following_caches,
     following_health,
+    following_maintenance,
     following_notifications,
 )
 from entrepot.server.metrics.instruments import (
@@ -29,6 +31,7 @@ from entrepot.server.metrics.instruments import (
     CacheInstruments,
     HealthInstruments,
     HttpInstruments,
+    MaintenanceInstruments,
     NotificationInstruments,
     ProxyInstruments,
     StorageInstruments,
@@ -51,6 +54,7 @@ class Metrics:
         self.caches = CacheInstruments(self.registry)
         self.health = HealthInstruments(self.registry)
         self.http = HttpInstruments(self.registry)
+        self.maintenance = MaintenanceInstruments(self.registry)
         self.notifications = NotificationInstruments(self.registry)
         self.proxy = ProxyInstruments(self.registry)
         self.uploads = UploadInstruments(self.registry)
@@ -66,12 +70,15 @@ class Metrics:
         for follow in self.follows:
             follow()
 
-    def follow(self, registry: Registry, health: Health, notifications: Counts) -> None:
+    def follow(
+        self, registry: Registry, health: Health, notifications: Counts, maintained: Maintained
+    ) -> None:
         """Ask these for their numbers from now on."""
         self.follows = [
             following_caches(self.caches, registry),
             following_health(self.health, health),
             following_notifications(self.notifications, notifications),
+            following_maintenance(self.maintenance, maintained),
         ]
 
     @asynccontextmanager
