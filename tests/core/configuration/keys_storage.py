@@ -185,6 +185,7 @@ DRIVERS = (
         "AccountName=n;AccountKey=a2V5",
         beside={"storage.azure.container": "images"},
     ),
+    _azure("timeout", "ours", "30s"),
     _azure("max_retries", "3", "3"),
     _azure("retry_delay", "3", "1s"),
     _azure("skipverify", "3", "true"),
