@@ -35,7 +35,7 @@ async def container(azurite: Service) -> AsyncGenerator[ContainerClient, None]:
         yield container
 
 
-class TestAzure(DriverSuite):
+class TestAzureOnAzurite(DriverSuite):
     many = 1_500
     lowered: ClassVar[Mapping[str, str]] = {
         "many": "the emulator deletes some thirty blobs in a second; this is two pages"

@@ -25,7 +25,7 @@ def fake(request: pytest.FixtureRequest) -> Generator[Fake, None, None]:
             assert fake.store.open_sessions == []
 
 
-class TestGcs(DriverSuite):
+class TestGcsOnTheImitation(DriverSuite):
     """With a service account's key, so that links are signed and the fake checks them."""
 
     @pytest.fixture

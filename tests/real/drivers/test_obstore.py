@@ -32,7 +32,7 @@ class _OnS3(DriverSuite):
         return partial(open_obstore, s3_options(require_service(self.service), bucket))
 
 
-class TestSeaweedFS(_OnS3):
+class TestObstoreOnSeaweedFS(_OnS3):
     service = "seaweedfs"
     deviations = dict.fromkeys(
         (
@@ -54,17 +54,17 @@ class TestSeaweedFS(_OnS3):
 
 
 @pytest.mark.wide
-class TestMiniStack(_OnS3):
+class TestObstoreOnMiniStack(_OnS3):
     service = "ministack"
 
 
 @pytest.mark.wide
-class TestMoto(_OnS3):
+class TestObstoreOnMoto(_OnS3):
     service = "moto"
 
 
 @pytest.mark.wide
-class TestRgw(_OnS3):
+class TestObstoreOnRGW(_OnS3):
     service = "rgw"
     deviations = dict.fromkeys(
         ("test_create_large", "test_create_existing"),
@@ -72,7 +72,7 @@ class TestRgw(_OnS3):
     )
 
 
-class TestAzurite(DriverSuite):
+class TestObstoreOnAzurite(DriverSuite):
     @pytest.fixture(scope="class")
     @classmethod
     def container(cls) -> Generator[str, None, None]:

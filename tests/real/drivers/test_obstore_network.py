@@ -38,7 +38,7 @@ def _through(options: ObstoreOptions, path: str = "") -> OpenThrough:
     return lambda address: lambda: open_obstore(at(address))
 
 
-class TestMiniStack(NetworkSuite):
+class TestObstoreOnMiniStack(NetworkSuite):
     patience = 60.0
 
     @pytest.fixture(scope="class")
@@ -61,7 +61,7 @@ class TestMiniStack(NetworkSuite):
         return _through(s3_options(service, bucket, timeout=3.0, retries=3))
 
 
-class TestAzurite(NetworkSuite):
+class TestObstoreOnAzurite(NetworkSuite):
     patience = 60.0
 
     @pytest.fixture(scope="class")

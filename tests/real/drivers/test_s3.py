@@ -45,20 +45,20 @@ class S3Suite(DriverSuite):
         assert left == [] or "process" in request.node.name
 
 
-class TestSeaweedFS(S3Suite):
+class TestS3OnSeaweedFS(S3Suite):
     server = "seaweedfs"
 
 
 @pytest.mark.wide
-class TestMiniStack(S3Suite):
+class TestS3OnMiniStack(S3Suite):
     server = "ministack"
 
 
 @pytest.mark.wide
-class TestMoto(S3Suite):
+class TestS3OnMoto(S3Suite):
     server = "moto"
 
 
 @pytest.mark.wide
-class TestRGW(S3Suite):
+class TestS3OnRGW(S3Suite):
     server = "rgw"

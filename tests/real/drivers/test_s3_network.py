@@ -59,9 +59,9 @@ class S3NetworkSuite(NetworkSuite):
         return lambda address: lambda: opened(at(address), _HURRY)
 
 
-class TestMiniStack(S3NetworkSuite):
+class TestS3OnMiniStack(S3NetworkSuite):
     server = "ministack"
 
 
-class TestSeaweedFS(S3NetworkSuite):
+class TestS3OnSeaweedFS(S3NetworkSuite):
     server = "seaweedfs"
