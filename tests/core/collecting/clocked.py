@@ -20,6 +20,10 @@ from entrepot.core.registry import Registry, Repository, Rules, open_registry
 HOUR = 3600.0
 
 
+class Interruption(BaseException):
+    """The collector's process ends here."""
+
+
 class Clock:
     """Seconds; who pauses moves it on."""
 

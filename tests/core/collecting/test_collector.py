@@ -10,6 +10,7 @@ from tests.core.collecting.clocked import (
     HOUR,
     Clock,
     ClockedDriver,
+    Interruption,
     collect,
     push,
     push_blobs,
@@ -42,20 +43,6 @@ LAYER, OTHER = b"layer", b"other layer"
 IMAGE = image([LAYER])
 DIGEST = Digest.of(IMAGE)
 ELSEWHERE = RepositoryName("elsewhere")
-
-
-class Interruption(BaseException):
-    """The collector's process ends here."""
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def driver(clock: Clock) -> ClockedDriver:
-    return ClockedDriver(clock)
 
 
 @pytest.fixture

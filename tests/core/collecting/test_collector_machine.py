@@ -7,7 +7,6 @@ in the end nothing else is left.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
@@ -23,36 +22,26 @@ from hypothesis.stateful import (
     rule,
 )
 from tests.core.collecting.clocked import HOUR, Clock, ClockedDriver, collector, replica
+from tests.core.collecting.images import (
+    BY_DIGEST,
+    MANIFESTS,
+    NAMES,
+    below,
+    children_of,
+    keys_of,
+    subject_of,
+)
 from tests.core.collecting.stepped import Process, Stepped
-from tests.core.stores import CONFIG, chunks, image, index, keys
+from tests.core.stores import chunks, keys
 
 from entrepot.core import layout
 from entrepot.core.collecting.timing import DEAD
 from entrepot.core.errors import ManifestUnknownError, ProtocolError, StorageError
-from entrepot.core.manifest import OCI_MANIFEST
 from entrepot.core.names import Digest, RepositoryName, Tag
 from entrepot.core.purging import purge
 from entrepot.core.testing.faults import Operation, When
 
-NAMES = [RepositoryName("a"), RepositoryName("a/b")]
 TAGS = [Tag(name) for name in ("t", "u", "v")]
-LAYERS = [b"1", b"2", b"3"]
-
-
-def _referring(subject: bytes, layer: bytes) -> bytes:
-    described = {
-        "mediaType": OCI_MANIFEST,
-        "digest": str(Digest.of(subject)),
-        "size": len(subject),
-    }
-    return image([layer], subject=described)
-
-
-IMAGES = [image(LAYERS[:2]), image(LAYERS[1:]), image([LAYERS[0]])]
-SIGNATURES = [_referring(one, LAYERS[2]) for one in IMAGES[:2]]
-INDEXES = [index(IMAGES[:2]), index([IMAGES[2]])]
-MANIFESTS = [*IMAGES, *SIGNATURES, *INDEXES]
-BY_DIGEST = {str(Digest.of(content)): content for content in MANIFESTS}
 OPERATIONS: list[Operation] = ["stat", "read", "write", "delete", "scan", "commit"]
 WHEN: list[When] = ["before", "after"]
 DELAYS = [1.0, 4.0, 40.0, 70.0, HOUR, 3 * HOUR]
@@ -97,7 +86,7 @@ class CollectorMachine(RuleBasedStateMachine):
             for name in NAMES:
                 repository = self.raw.repository(name)
                 for content in images:
-                    for one in _below(content):
+                    for one in below(content):
                         if str(Digest.of(one)) in BY_DIGEST:
                             await repository.manifests.put(Digest.of(one), one, None)
                         else:
@@ -152,7 +141,7 @@ class CollectorMachine(RuleBasedStateMachine):
         assert process.registry is not None
         repository = process.registry.repository(name)
         try:
-            for one in _below(content) if how != "manifest alone" else ():
+            for one in below(content) if how != "manifest alone" else ():
                 digest = Digest.of(one)
                 if str(digest) in BY_DIGEST:
                     if not await repository.manifests.has(digest):
@@ -284,7 +273,7 @@ class CollectorMachine(RuleBasedStateMachine):
     @invariant()
     def all_that_was_acknowledged_is_there(self) -> None:
         for name, digest in self._needed():
-            missing = [key for key in _keys(name, digest) if key not in self.store.store]
+            missing = [key for key in keys_of(name, digest) if key not in self.store.store]
             assert not missing, f"{name}@{digest} lacks {missing}"
 
     def teardown(self) -> None:
@@ -305,7 +294,7 @@ class CollectorMachine(RuleBasedStateMachine):
             await self.stack.aclose()
 
     async def _assert_nothing_else(self) -> None:
-        needed = {key for name, digest in self._needed() for key in _keys(name, digest)}
+        needed = {key for name, digest in self._needed() for key in keys_of(name, digest)}
         found = await keys(self.store)
         rest = [key for key in found if key not in needed and "/tags/" not in key]
         if not self.untagged and not self._is_damaged(found):
@@ -336,15 +325,15 @@ class CollectorMachine(RuleBasedStateMachine):
             for name in NAMES
             for digest, content in BY_DIGEST.items()
             if layout.revision_link(name, Digest.parse(digest)) in found
-            for one in (content, *_children(content))
-            for key in _keys(name, str(Digest.of(one)))
+            for one in (content, *children_of(content))
+            for key in keys_of(name, str(Digest.of(one)))
         }
         return {key for key in found if key.startswith(layout.ROOT)} - linked
 
     def _hold(self, name: RepositoryName, content: bytes) -> None:
         """Acknowledged, and with it the children, which were there or it had been refused."""
         self.held.add((name, str(Digest.of(content))))
-        for child in _children(content):
+        for child in children_of(content):
             self.held.add((name, str(Digest.of(child))))
 
     def _forget(self) -> None:
@@ -363,48 +352,14 @@ class CollectorMachine(RuleBasedStateMachine):
                 continue
             needed.add((name, digest))
             content = BY_DIGEST[digest]
-            related = [*_children(content), *_subject(content)]
-            related += [one for one in MANIFESTS if content in _subject(one)]
+            related = [*children_of(content), *subject_of(content)]
+            related += [one for one in MANIFESTS if content in subject_of(one)]
             waiting += [(name, str(Digest.of(one))) for one in related]
         return needed
 
 
 class UntaggedMachine(CollectorMachine):
     untagged = True
-
-
-def _children(content: bytes) -> list[bytes]:
-    named = json.loads(content).get("manifests", [])
-    return [BY_DIGEST[one["digest"]] for one in named]
-
-
-def _subject(content: bytes) -> list[bytes]:
-    subject = json.loads(content).get("subject")
-    return [BY_DIGEST[subject["digest"]]] if subject else []
-
-
-def _layers(content: bytes) -> list[bytes]:
-    named = {one["digest"] for one in json.loads(content).get("layers", [])}
-    return [layer for layer in LAYERS if str(Digest.of(layer)) in named]
-
-
-def _below(content: bytes) -> list[bytes]:
-    """What has to be pushed before a manifest."""
-    found: list[bytes] = []
-    for child in _children(content):
-        found += [*_below(child), child]
-    return found or [CONFIG, *_layers(content)]
-
-
-def _keys(name: RepositoryName, digest: str) -> list[str]:
-    """What a pull of one manifest needs."""
-    parsed = Digest.parse(digest)
-    content = BY_DIGEST[digest]
-    needed = [layout.revision_link(name, parsed), layout.blob(parsed)]
-    if not _children(content):
-        for one in (CONFIG, *_layers(content)):
-            needed += [layout.layer_link(name, Digest.of(one)), layout.blob(Digest.of(one))]
-    return needed
 
 
 RARELY = settings(max_examples=20, stateful_step_count=40, deadline=None, derandomize=True)

@@ -6,7 +6,15 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
-from tests.core.collecting.clocked import HOUR, Clock, ClockedDriver, collect, push, replica
+from tests.core.collecting.clocked import (
+    HOUR,
+    Clock,
+    ClockedDriver,
+    Interruption,
+    collect,
+    push,
+    replica,
+)
 from tests.core.stores import NAME, image, keys
 
 from entrepot.core import layout
@@ -22,20 +30,6 @@ LAYER, OTHER = b"layer", b"other layer"
 IMAGE = image([LAYER])
 DIGEST = Digest.of(IMAGE)
 REVISION, LINK = layout.revision_link(NAME, DIGEST), layout.layer_link(NAME, Digest.of(LAYER))
-
-
-class Interruption(BaseException):
-    """The collector's process ends here."""
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def driver(clock: Clock) -> ClockedDriver:
-    return ClockedDriver(clock)
 
 
 @pytest.fixture

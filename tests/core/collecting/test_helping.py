@@ -7,7 +7,15 @@ from collections.abc import AsyncIterator, Sequence
 from fnmatch import fnmatchcase
 
 import pytest
-from tests.core.collecting.clocked import HOUR, Clock, ClockedDriver, collect, push, replica
+from tests.core.collecting.clocked import (
+    HOUR,
+    Clock,
+    ClockedDriver,
+    Interruption,
+    collect,
+    push,
+    replica,
+)
 from tests.core.interleaving import Turns, TurnsDriver, every_order
 from tests.core.stores import CONFIG, NAME, image, read_blob
 
@@ -23,10 +31,6 @@ pytestmark = pytest.mark.anyio
 
 T = Tag("t")
 IMAGE = image()
-
-
-class Interruption(BaseException):
-    """The collector's process ends here."""
 
 
 class Held(FaultyDriver):

@@ -47,8 +47,8 @@ class OfflineCollector:
         with _Garbage(options) as garbage:
             await self._mark(options, garbage)
             done.plan = garbage.plan
-            if garbage.plan.total:
-                self._watcher.sweeping(garbage.plan)
+            if done.plan.total:
+                self._watcher.sweeping(done.plan)
                 await self._sweep(garbage, done)
 
     async def _mark(self, options: MarkOptions, garbage: _Garbage) -> None:
@@ -100,7 +100,8 @@ class _Garbage:
     """What a mark found, in a temporary file of this machine if it is much."""
 
     def __init__(self, options: MarkOptions) -> None:
-        self.plan = Plan(options)
+        self._plan = Plan(options)
+        self._bytes = 0
         self._stack = ExitStack()
         self._found: dict[Kind, Records] = {
             kind: self._stack.enter_context(Records()) for kind in KINDS
@@ -112,11 +113,15 @@ class _Garbage:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    @property
+    def plan(self) -> Plan:
+        return replace(self._plan, bytes=self._bytes)
+
     def add(self, one: Garbage) -> None:
         head = f"{one.size} {one.repository} {one.reason}".encode()
         self._found[one.kind].add(head, (packed_digest(one.digest),))
-        self.plan.keys[one.kind] += 1
-        self.plan = replace(self.plan, bytes=self.plan.bytes + one.size)
+        self._plan.keys[one.kind] += 1
+        self._bytes += one.size
 
     async def batches(self, kind: Kind) -> AsyncGenerator[list[Garbage], None]:
         """All of a kind, some at a time."""
