@@ -7,12 +7,16 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from typer.testing import CliRunner
 
-from entrepot.server.cli import app
+from entrepot.core import Driver, DriverOptions, RegisterDriver, hookimpl
+from entrepot.core.plugins import Plugins
+from entrepot.server.cli import app, drivers
 
 
 @pytest.fixture
@@ -45,6 +49,33 @@ def test_drivers_are_listed_with_their_package(runner: CliRunner) -> None:
     for name in ("filesystem", "inmemory"):
         assert rows[name][1] == "entrepot"
         assert rows[name][-1] == "ok"
+
+
+def test_label_of_a_driver_is_listed_behind_its_status(
+    runner: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opening(_: DriverOptions) -> AbstractAsyncContextManager[Driver]:
+        raise NotImplementedError
+
+    @hookimpl
+    def offer(register: RegisterDriver) -> None:
+        register("bench", opening, DriverOptions, label="experimental")
+        register("tape", opening, DriverOptions, needs=["tape_client"], label="experimental")
+
+    plugin, plugins = ModuleType("mine"), Plugins()
+    vars(plugin).update(register_drivers=offer)
+    plugins.add(plugin, "mine", "entrepot-mine", "1")
+
+    def loaded(_: frozenset[str]) -> Plugins:
+        return plugins
+
+    monkeypatch.setattr(drivers, "load_plugins", loaded)
+
+    bench, tape = runner.invoke(app, ["drivers"]).output.splitlines()[1:]
+
+    assert bench.rstrip().endswith("1        ok, experimental")
+    assert "tape_client" in tape
+    assert "ok" not in tape.split()
 
 
 def test_plugins_are_listed_with_what_keeps_them_from_working(

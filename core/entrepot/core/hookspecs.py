@@ -28,7 +28,8 @@ class RegisterDriver(Protocol):
 
     `options` is the model of that section. `aliases` are further names for the same driver.
     `needs` are modules that it imports when it is opened; where one is missing, people are
-    told what to install.
+    told what to install. `label` is a word that whoever chooses the driver should know, such as
+    `experimental`; the list of drivers shows it.
 
     Raises PluginError: if a name is taken.
     """
@@ -42,6 +43,7 @@ class RegisterDriver(Protocol):
         *,
         aliases: Sequence[str] = (),
         needs: Sequence[str] = (),
+        label: str = "",
     ) -> None: ...
 
 

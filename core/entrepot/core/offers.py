@@ -25,6 +25,7 @@ class Offered(Generic[OpenT, ModelT]):
     plugin: str
     aliases: tuple[str, ...] = ()
     problem: str = ""  # what has to be installed before it can be opened
+    label: str = ""  # a word that whoever chooses it should know, such as `experimental`
 
 
 class Offers(Generic[OpenT, ModelT]):

@@ -196,9 +196,10 @@ def _taker(offers: Offers[Any, Any], plugin: str, distribution: str) -> Callable
         *,
         aliases: Sequence[str] = (),
         needs: Sequence[str] = (),
+        label: str = "",
     ) -> None:
         problem = absent(needs, distribution, name)
-        offers.add(Offered(name, opening, options, plugin, tuple(aliases), problem))
+        offers.add(Offered(name, opening, options, plugin, tuple(aliases), problem, label))
 
     return register
 

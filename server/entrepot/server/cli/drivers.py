@@ -29,7 +29,7 @@ def list_drivers(context: typer.Context) -> None:
     for name, driver in plugins.drivers.items():
         plugin = by_name[driver.plugin]
         aliases = ", ".join(driver.aliases)
-        status = escape(driver.problem) or "ok"
+        status = escape(driver.problem or ", ".join(filter(None, ("ok", driver.label))))
         listed.add_row(name, aliases, plugin.distribution, plugin.version, status)
     for plugin in plugins.plugins:
         if plugin.problem:
