@@ -20,6 +20,8 @@ Metadata-Version: 2.4
 Name: entrepot-tape
 Version: 1.0
 Requires-Dist: entrepot
+Requires-Dist: tape-drive>=3
+Requires-Dist: robot_arm<2; python_version > "3"
 Requires-Dist: tape_client>=2; extra == "reel"
 Requires-Dist: other-client>=2; python_version > "3" and extra == 'cassette'
 Requires-Dist: tape-client; extra == "all"
@@ -42,13 +44,15 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("module", "name", "command"),
     [
+        ("tape_drive.heads", "tape", "'tape-drive>=3'"),
+        ("robot_arm", "reel", "'robot_arm<2'"),
         ("tape_client", "reel", "'entrepot-tape[reel]'"),
         ("tape_client.deep.inside", "reel", "'entrepot-tape[reel]'"),
         ("othername", "cassette", "'entrepot-tape[cassette]'"),
         ("other_client", "tape", "'entrepot-tape[cassette]'"),
     ],
 )
-def test_command_is_found_in_the_extras(module: str, name: str, command: str) -> None:
+def test_command_is_found_in_what_is_required(module: str, name: str, command: str) -> None:
     told = absent(["json", module], "entrepot-tape", name)
 
     assert told == f"needs {module}, which is not installed: pip install {command}"

@@ -7,14 +7,16 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, requires
 from importlib.util import find_spec
 
-_REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+).*?;.*\bextra\s*==\s*['\"](?P<extra>[^'\"]+)")
+_REQUIREMENT = re.compile(
+    r"(?P<plain>(?P<name>[A-Za-z0-9._-]+)[^;]*)(?:;.*\bextra\s*==\s*['\"](?P<extra>[^'\"]+))?"
+)
 
 
 def absent(modules: Iterable[str], distribution: str, name: str) -> str:
     """Which modules cannot be imported and the command that brings them; "" if all can.
 
-    The command is found in what `distribution` requires for its extras: the extra with a
-    package of the module's name, or the extra called `name`.
+    The command is found in what `distribution` requires: itself, if that is a package of the
+    module's name; else for its extras, by the extra with such a package or the one called `name`.
     """
     missing = [module for module in modules if not _is_here(module)]
     return told_missing(missing[0], distribution, name) if missing else ""
@@ -22,8 +24,7 @@ def absent(modules: Iterable[str], distribution: str, name: str) -> str:
 
 def told_missing(module: str, distribution: str, name: str) -> str:
     """What to say of a module that cannot be imported."""
-    extra = _extra(module.partition(".")[0], distribution, name)
-    command = f"{distribution}[{extra}]" if extra else ""
+    command = _command(module.partition(".")[0], distribution, name)
     told = f"needs {module}, which is not installed"
     return f"{told}: pip install '{command}'" if command else told
 
@@ -35,19 +36,21 @@ def _is_here(module: str) -> bool:
         return False
 
 
-def _extra(module: str, distribution: str, name: str) -> str:
+def _command(module: str, distribution: str, name: str) -> str:
+    """What pip is to install; "" if nobody knows."""
     try:
         required = requires(distribution) if distribution else None
     except PackageNotFoundError:
         return ""
-    extras = [
-        (_normal(found["name"]), found["extra"])
-        for found in map(_REQUIREMENT.match, required or ())
-        if found
-    ]
-    by_module = [extra for package, extra in extras if package == _normal(module)]
-    by_name = [extra for _, extra in extras if _normal(extra) == _normal(name)]
-    return next(iter(sorted(by_module, key=lambda extra: extra != name) + by_name), "")
+    found = [each for each in map(_REQUIREMENT.match, required or ()) if each]
+    own = [each for each in found if _normal(each["name"]) == _normal(module)]
+    for each in own:
+        if not each["extra"]:
+            return each["plain"].strip()
+    by_module = sorted((each["extra"] for each in own), key=lambda extra: extra != name)
+    by_name = [each["extra"] for each in found if _normal(each["extra"] or "") == _normal(name)]
+    extra = next(iter(by_module + by_name), "")
+    return f"{distribution}[{extra}]" if extra else ""
 
 
 def _normal(name: str) -> str:
