@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 from tests.drivers.gcs_fake import Fake, Fault
-from tests.drivers.gcs_opened import MIB, NO_PATIENCE, driver, fake, open_on
+from tests.drivers.gcs_opened import HURRY, MIB, NO_PATIENCE, driver, fake, open_on
 
 from entrepot.core import (
     AccessError,
@@ -113,6 +114,16 @@ async def test_stuck_backend_ends_in_time(fake: Fake) -> None:
     async with asyncio.timeout(10), open_on(fake, patience=NO_PATIENCE) as driver:
         with pytest.raises(UnavailableError, match="in time"):
             await driver.stat("a")
+
+
+async def test_silence_ends_in_the_time_of_the_options(fake: Fake) -> None:
+    fake.faults.append(Fault("stat", times=99, stall=True))
+    usual = replace(HURRY, total=60.0, answer=30.0)
+
+    async with asyncio.timeout(20), open_on(fake, patience=usual, timeout="200ms") as driver:
+        with pytest.raises(UnavailableError, match="in time"):
+            await driver.stat("a")
+    assert fake.requests["stat"] <= 3  # of four, for twice that time is over
 
 
 async def test_delete_says_which_keys_are_left(driver: Driver, fake: Fake) -> None:

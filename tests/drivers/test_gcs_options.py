@@ -34,6 +34,7 @@ def test_options_of_distribution_and_their_defaults() -> None:
         ("endpoint", "https://me:secret@storage.example", "without user, path"),
         ("redirectendpoint", "ftp://storage.example", "scheme and host"),
         ("useragent", "two\nlines", "printable"),
+        ("timeout", "0s", "some time"),
         ("bukcet", "images", "not permitted"),
     ],
 )

@@ -137,6 +137,15 @@ async def test_a_stuck_server_ends_in_a_timeout(fake: S3Fake) -> None:
                 await operation
 
 
+async def test_silence_ends_in_the_time_of_the_options(fake: S3Fake) -> None:
+    async with asyncio.timeout(15), open_s3(fake.options(timeout="200ms")) as driver:
+        fake.fail("head", "stuck", times=10)
+
+        with pytest.raises(UnavailableError, match="no answer in time"):
+            await driver.stat("a")
+    assert fake.counts["head"] <= 3  # of five, for twice that time is over
+
+
 # -- reading ----------------------------------------------------------------------------
 
 

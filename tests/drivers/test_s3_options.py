@@ -40,6 +40,11 @@ DISTRIBUTION = {
 }
 
 
+def test_timeout_is_some_time() -> None:
+    with pytest.raises(ValidationError, match="some time"):
+        S3Options.model_validate(AWS | {"timeout": "0s"})
+
+
 def test_every_key_of_distribution_is_taken() -> None:
     options = S3Options.model_validate(DISTRIBUTION)
 

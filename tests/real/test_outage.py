@@ -19,7 +19,11 @@ pytestmark = pytest.mark.parametrize("backend", CLOUDS, indirect=True, scope="mo
 MODES: list[Mode] = ["gone", "silent", "busy"]
 PATIENCE = 120.0  # seconds in which a client has its answer, whatever the store does
 RECOVERY = 30.0  # seconds in which all is well again
-HURRY: dict[str, dict[str, Any]] = {"azure": {"timeout": "8s", "max_retries": 2}}  # else a minute
+HURRY: dict[str, dict[str, Any]] = {  # else a silent store is given up after a minute
+    "s3": {"timeout": "4s"},
+    "gcs": {"timeout": "4s"},
+    "azure": {"timeout": "8s", "max_retries": 1},
+}
 MIB = 1024 * 1024
 
 
@@ -45,7 +49,7 @@ class Outage:
 def outage(backend: Backend, entrepot_server: StartEntrepot) -> Generator[Outage, None, None]:
     """Our server behind an obstacle that is open."""
     with obstacle(backend.endpoint) as way:
-        options = HURRY.get(backend.driver, {})
+        options = HURRY[backend.driver]
         server = entrepot_server(backend.configured(endpoint=way.address, **options))
         with Registry(server.url) as registry:
             registry.http.timeout = httpx2.Timeout(PATIENCE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -28,7 +29,11 @@ _THREADS = 4  # for tokens and signatures
 async def opened(
     options: GcsOptions, patience: Patience, *, batches: bool | None = None
 ) -> AsyncGenerator[Driver, None]:
-    """A driver over the bucket; `batches` None: only Google is taken to have them."""
+    """A driver over the bucket, as patient as `options` say, if they say it.
+
+    `batches` None: only Google is taken to have them.
+    """
+    patience = _patience(options, patience)
     threads = Threads(_THREADS, "gcs")
     try:
         async with _connected(options, patience, threads) as (filesystem, authority):
@@ -49,6 +54,13 @@ async def opened(
             yield GcsDriver(wire, names, links, batches=batches, chunksize=options.chunksize)
     finally:
         threads.close()
+
+
+def _patience(options: GcsOptions, patience: Patience) -> Patience:
+    if "timeout" not in options.model_fields_set:
+        return patience
+    answer = options.timeout.seconds
+    return replace(patience, answer=answer, total=2 * answer)
 
 
 @asynccontextmanager

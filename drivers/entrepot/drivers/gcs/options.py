@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from entrepot.core import DriverOptions
+from entrepot.core.configuration.durations import Duration
 
 KIB = 1024
 _STEP = 256 * KIB  # of a chunk of a resumable upload, by Google's rules
@@ -54,6 +55,11 @@ class GcsOptions(DriverOptions):
         default="",
         description="Scheme and host in signed links; by default those of the endpoint.",
     )
+    timeout: Duration = Field(
+        default=Duration.parse("30s"),
+        description="How long one try of a request waits for an answer; no further try begins "
+        "when twice that is over. Sending a chunk, and copying, may take two minutes.",
+    )
 
     @field_validator("bucket")
     @classmethod
@@ -68,6 +74,13 @@ class GcsOptions(DriverOptions):
         if size % _STEP:
             raise ValueError(f"must be a multiple of {_STEP} (256 KiB), for example 16777216")
         return size
+
+    @field_validator("timeout")
+    @classmethod
+    def _some_time(cls, timeout: Duration) -> Duration:
+        if timeout.nanoseconds <= 0:
+            raise ValueError("wanted is some time, like 30s")
+        return timeout
 
     @field_validator("maxconcurrency")
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,7 +32,7 @@ _CHAIN = 10.0  # seconds in which credentials must be found
 
 @asynccontextmanager
 async def opened(options: S3Options, patience: Patience = _LASTING) -> AsyncGenerator[Driver, None]:
-    """The driver; `patience` is that of its requests, once it is open."""
+    """The driver; `patience` is that of its requests once it is open, but for `options`' own."""
     async with AsyncExitStack() as stack:
         sdk = await stack.enter_async_context(_sdk_client(options, options.regionendpoint))
         place = await _resolved(sdk, options)
@@ -63,9 +64,17 @@ async def opened(options: S3Options, patience: Patience = _LASTING) -> AsyncGene
 
         probe = client(_START)
         await _probed(Verbs(probe, options), options, place)
-        lasting = client(patience)
+        lasting = client(_patience(options, patience))
         lasting.ordered, lasting.exact = probe.ordered, probe.exact
         yield S3Driver(Verbs(lasting, options), public, keys)
+
+
+def _patience(options: S3Options, patience: Patience) -> Patience:
+    if "timeout" not in options.model_fields_set:
+        return patience
+    answer = options.timeout.seconds
+    silence = min(patience.silence, answer)
+    return replace(patience, answer=answer, budget=2 * answer, silence=silence)
 
 
 async def _probed(verbs: Verbs, options: S3Options, place: Place) -> None:

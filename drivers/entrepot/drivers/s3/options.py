@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from entrepot.core import DriverOptions
+from entrepot.core.configuration.durations import Duration
 from entrepot.core.configuration.model_base import NoEffect
 
 MIB = 1024 * 1024
@@ -132,6 +133,12 @@ class S3Options(DriverOptions):
         description="Requests under way at once, at most; and as many downloads besides. "
         "Distribution has no such key.",
     )
+    timeout: Duration = Field(
+        default=Duration.parse("20s"),
+        description="How long one try of a request waits for its answer, besides the time for "
+        "what it sends; no further try begins when twice that is over. Distribution has no such "
+        "key.",
+    )
     useragent: str = Field(default="", description="User-Agent of all requests.")
     usedualstack: bool = Field(default=False, description="Use AWS's IPv4 and IPv6 endpoint.")
     accelerate: bool = Field(default=False, description="Use AWS's transfer acceleration.")
@@ -151,6 +158,13 @@ class S3Options(DriverOptions):
         if not isinstance(value, str):
             return value
         return value.upper() if value.upper() in get_args(StorageClass) else value.lower()
+
+    @field_validator("timeout")
+    @classmethod
+    def _some_time(cls, timeout: Duration) -> Duration:
+        if timeout.nanoseconds <= 0:
+            raise ValueError("wanted is some time, like 30s")
+        return timeout
 
     @field_validator("rootdirectory")
     @classmethod
