@@ -23,6 +23,7 @@ from tests.tools.install import TOP, tools_folder
 FILES = TOP / "docs" / "deployment"
 BASE = "localhost/python-base"
 IMAGE = "localhost/entrepot-test"
+PLUGINS = ("entrepot-obstore", "entrepot-swift")
 SMALL = 260 * 1000 * 1000  # bytes that may be put upon the base
 LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096")
 ALONE = ("--network", "host", "--no-healthcheck", *LIMITS, "--read-only", "--tmpfs", "/tmp")
@@ -62,6 +63,7 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Generator[Engine, None, 
         command: tuple[str | Path, ...] = (
             *(*podman.client, "build", "--isolation", "chroot", "--network", "host"),
             *("--format", "docker", "--build-arg", f"PYTHON={BASE}"),
+            *("--build-arg", f"PLUGINS={' '.join(PLUGINS)}"),
             *trusting(tmp_path_factory.mktemp("pip")),
             *("-f", FILES / "Dockerfile", "-t", IMAGE, TOP),
         )
@@ -132,6 +134,13 @@ def test_image_answers_under_both_names_and_to_both_configurations(
 )
 def test_image_takes_commands(podman: Engine, arguments: tuple[str, ...], said: str) -> None:
     assert said in podman("run", "--rm", *ALONE, IMAGE, *arguments)
+
+
+def test_image_has_the_plugins_it_was_built_with(podman: Engine) -> None:
+    rows = podman("run", "--rm", *ALONE, IMAGE, "plugins").splitlines()
+
+    found = {row.split()[1]: row.split()[-1] for row in rows if row.split()[1] != "entrepot"}
+    assert found == {"package": "status"} | dict.fromkeys(PLUGINS, "ok")
 
 
 def test_image_is_small_and_says_what_it_is(podman: Engine) -> None:
