@@ -1,8 +1,6 @@
 """Our image built and run, the proxy before two replicas, the service unit."""
 
 import os
-import re
-import shutil
 import signal
 import subprocess
 import time
@@ -17,8 +15,9 @@ from tests.real.nginx import certificate, proxy
 from tests.real.programs import require_tool, run
 from tests.real.registry import Registry
 from tests.real.servers import StartEntrepot, answers, free_port
+from tests.tools.base import base_archive
 from tests.tools.images import Image
-from tests.tools.install import TOP, tools_folder
+from tests.tools.install import TOP
 
 FILES = TOP / "docs" / "deployment"
 BASE = "localhost/python-base"
@@ -27,22 +26,6 @@ PLUGINS = ("entrepot-obstore", "entrepot-swift")
 SMALL = 260 * 1000 * 1000  # bytes that may be put upon the base
 LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096")
 ALONE = ("--network", "host", "--no-healthcheck", *LIMITS, "--read-only", "--tmpfs", "/tmp")
-
-
-def base_archive() -> Path:
-    """Debian with its Python, in place of the official image, which cannot be had here."""
-    archive = tools_folder() / "python-base.tar"
-    if not archive.exists():
-        root = tools_folder() / "python-base"
-        wanted = "--include=python3,python3-venv,ca-certificates"
-        release = re.search(r"VERSION_CODENAME=(\w+)", Path("/etc/os-release").read_text())
-        assert release is not None
-        command = (require_tool("debootstrap"), "--variant=minbase", wanted, release[1], root)
-        run(*command, timeout=600)
-        run("tar", "-C", root, "--exclude=./dev", "-cf", f"{archive}.new", ".", timeout=120)
-        Path(f"{archive}.new").rename(archive)
-        shutil.rmtree(root)
-    return archive
 
 
 def trusting(folder: Path) -> tuple[str, ...]:
@@ -59,6 +42,7 @@ def trusting(folder: Path) -> tuple[str, ...]:
 def podman(tmp_path_factory: pytest.TempPathFactory) -> Generator[Engine, None, None]:
     """podman with our image, built as its first lines say."""
     with engines.storage("podman") as podman:
+        require_tool("debootstrap")
         podman("import", base_archive(), BASE)
         command: tuple[str | Path, ...] = (
             *(*podman.client, "build", "--isolation", "chroot", "--network", "host"),
