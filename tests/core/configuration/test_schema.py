@@ -63,6 +63,19 @@ def test_every_key_is_described() -> None:
     assert [name for name, key in found.items() if not description(key, whole)] == []
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Entrepot configuration.loglevel", "Deprecated: write `log.level`."),
+        ("Entrepot configuration.log", "What is logged, and how."),  # a section, which has its own
+        ("MailOptions.from", "Sender of the mail."),  # no name for Python
+        ("Middleware.storage", "Around the storage driver, in order."),
+    ],
+)
+def test_key_is_described_by_the_text_below_it(name: str, text: str) -> None:
+    assert dict(keys(schema()))[name]["description"] == text
+
+
 @pytest.mark.parametrize("drivers", [{}, {"s3": Options, "s3aws": Options}])
 def test_references_lead_somewhere(drivers: dict[str, type[DriverOptions]]) -> None:
     whole = schema(PluggedModels(drivers))

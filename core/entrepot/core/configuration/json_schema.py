@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from pydantic import BaseModel
-from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core.core_schema import ModelSchema
 
 from entrepot.core.configuration.durations import Duration
+from entrepot.core.configuration.key_texts import key_texts
 from entrepot.core.configuration.model import Configuration
+from entrepot.core.configuration.model_base import Section
 from entrepot.core.configuration.plugged import NO_MODELS, PluggedModels
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -43,7 +46,18 @@ def schema(plugged: PluggedModels = NO_MODELS) -> dict[str, Any]:
 
 
 class _Generator(GenerateJsonSchema):
-    """Writes the default of a duration as a file would."""
+    """Describes keys by what stands below them, and writes durations as a file would."""
+
+    def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
+        made = super().model_schema(schema)
+        section = schema["cls"]
+        if issubclass(section, Section):
+            texts = key_texts(section)
+            for name, field in section.model_fields.items():
+                if name in texts:
+                    key = made["properties"][field.alias or name]
+                    key.setdefault("description", texts[name])
+        return made
 
     def encode_default(self, dft: Any) -> Any:
         return str(dft) if isinstance(dft, Duration) else super().encode_default(dft)

@@ -23,9 +23,9 @@ from entrepot.core.networks import network_of
 class Section(BaseModel):
     """A section whose keys are known; a key that it does not know is a mistake."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
-    )
+    # The texts below keys are for the schema alone; pydantic would parse all modules for them
+    # at each start, a third of the time that importing the core takes.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     inlined: ClassVar[str] = ""
     """A word that Distribution allows before the keys in the names of variables."""
