@@ -1,23 +1,29 @@
 """The whole registry on Swift, and Distribution 2.8 over the same container."""
 
 import json
+import random
 import sys
+import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any, cast
 
 import httpx2
 import pytest
 from tests.real.backends import Backend, open_backend
 from tests.real.clients import COPIERS
+from tests.real.crash import Ledger, Pusher
 from tests.real.folder import SIDES, Folder, shared_folder
 from tests.real.programs import clean_environment, run
 from tests.real.registry import Registry, hexadecimal
-from tests.real.servers import StartDistribution, StartEntrepot
+from tests.real.servers import Server, StartDistribution, StartEntrepot, entrepot_command
 from tests.real.test_clients import pulled_digests
 from tests.tools.images import Image
 
 MIB = 1024 * 1024
 LAYER = bytes(range(251)) * (9 * MIB // 251)  # more than one segment
+KILLS = 2
+SEED = 20261130
 
 
 @pytest.fixture(scope="module")
@@ -59,12 +65,12 @@ def test_image_returns_unchanged(
 def test_image_pushed_to_one_side_is_served_by_the_other(
     folder: Folder, side: str, repository: str, image: Callable[[str], Image]
 ) -> None:
-    folder.push(side, image("twelve"), repository)
+    folder.push(side, image("docker"), repository)
 
     _, blobs = folder.other(side).verify(repository, "1")
 
-    assert folder.other(side).digest(repository, "1") == image("twelve").digest
-    assert blobs == set(image("twelve").blobs)
+    assert folder.other(side).digest(repository, "1") == image("docker").digest
+    assert blobs == set(image("docker").blobs)
 
 
 def test_large_layer_of_one_side_is_served_by_the_other(
@@ -102,6 +108,108 @@ def test_client_is_sent_to_swift(
     assert hexadecimal(answer.content) == digest
 
 
+def test_what_distribution_left_is_collected_with_its_segments(
+    distribution: StartDistribution,
+) -> None:
+    with open_backend("swift") as backend:
+        server = distribution("2", None, backend.configuration)
+        with Registry(server.url) as registry:
+            kept = registry.push_image("kept", "1", [b"kept" + LAYER])
+            needed = segments(backend)
+            gone = registry.push_image("gone", "1", [b"gone" + LAYER])
+            orphan = registry.push_blob("kept", b"orphan" + LAYER)
+            assert len(segments(backend) - needed) == 6, "two large objects of three segments"
+            assert registry.delete("gone", gone) == 202
+            server.stop()
+
+            collected = collect_offline(server)
+
+            assert segments(backend) == needed
+            assert collected["failed"] == 0
+            assert collected["deleted"]["blob"] == 3  # a manifest, its layer, the orphan
+            server.start()
+            registry.verify("kept", "1")
+            assert registry.digest("kept", "1") == kept
+            assert registry.blob("kept", orphan).status_code == 404
+            server.stop()
+
+
+def collect_offline(server: Server) -> dict[str, Any]:
+    """What our collection says at its end, over the storage of a Distribution that was stopped."""
+    command = (*entrepot_command(), "garbage-collect", "--offline", "-m", "--quiet", "--json")
+    said = run(*command, server.config_file, env=clean_environment(), timeout=120)
+    return cast("dict[str, Any]", json.loads(said.splitlines()[-1])["result"])
+
+
+def test_replica_that_is_killed_loses_nothing_and_disturbs_no_other(
+    entrepot_server: StartEntrepot,
+) -> None:
+    with open_backend("swift") as backend:
+        servers = [entrepot_server(backend.configuration) for _ in range(2)]
+        ledgers = [Ledger(), Ledger()]
+        pushers = [Pusher(servers[n].url, ledgers[n], n) for n in range(2)]
+        for ledger, pusher in zip(ledgers, pushers, strict=True):
+            ledger.up.set()
+            pusher.start()
+        kill_often(servers[0], ledgers[0], random.Random(SEED))
+        for ledger, pusher in zip(ledgers, pushers, strict=True):
+            ledger.stopped.set()
+            pusher.join()
+
+        killed, other = ledgers
+        assert killed.problems + other.problems == []
+        assert killed.interrupted >= KILLS, "kills in the middle of pushes"
+        assert other.interrupted == 0
+        assert other.pushes > 0
+        verified = set[str]()
+        for ledger, server in zip(ledgers, reversed(servers), strict=True):
+            verified |= verify_acknowledged(server, ledger)
+        assert torn(backend, verified) == []
+        for server in servers:
+            server.stop()
+
+
+def kill_often(server: Server, ledger: Ledger, chance: random.Random) -> None:
+    for _ in range(KILLS):
+        if not ledger.wait_for_pushes(ledger.pushes + 1):
+            return
+        threading.Event().wait(chance.random())  # not just behind an acknowledgement
+        ledger.up.clear()
+        server.kill()
+        server.start()
+        ledger.up.set()
+
+
+def verify_acknowledged(server: Server, ledger: Ledger) -> set[str]:
+    """All that a client was told is there is there, and whole; gives the digests of it."""
+    verified = set[str]()
+    with Registry(server.url) as registry:
+        for (repository, tag), tagged in ledger.tags.items():
+            if tagged.acknowledged is not None:
+                assert tagged.may_be(registry.digest(repository, tag))
+            if tagged.acknowledged is not None and tagged.acknowledged not in verified:
+                manifests, blobs = registry.verify(repository, tagged.acknowledged)
+                verified |= manifests | blobs
+        for repository, digest in ledger.blobs:
+            if digest not in verified:
+                assert hexadecimal(registry.blob(repository, digest).content) == digest
+                verified.add(digest)
+    assert verified
+    return verified
+
+
+def torn(backend: Backend, verified: set[str]) -> list[str]:
+    """Other blobs whose content is not what they are called after."""
+    blobs = [name.split("/") for name in backend.bucket.objects() if "/blobs/" in name]
+    return [
+        hexes
+        for *path, hexes, _ in blobs
+        if f"sha256:{hexes}" not in verified
+        and hexadecimal(backend.bucket.read("/".join((*path, hexes, "data")))) != f"sha256:{hexes}"
+    ]
+
+
+@pytest.mark.wide  # as is the suite, whose promises these are
 def test_every_promise_is_kept_and_nothing_is_left(tmp_path: Path) -> None:
     config = tmp_path / "config.yml"
     with open_backend("swift") as backend:
