@@ -1,0 +1,92 @@
+"""From options to an open driver over a bucket that is there."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import httpx2
+
+from entrepot.core import Driver, StorageError
+from entrepot_oss.client import Client
+from entrepot_oss.credentials import Credentials, credentials_of
+from entrepot_oss.driver import OssDriver
+from entrepot_oss.errors import Refused
+from entrepot_oss.options import OssOptions
+from entrepot_oss.places import Place, place_of, public_place_of
+from entrepot_oss.signing import signer_of
+from entrepot_oss.verbs import Verbs
+
+_LOG = logging.getLogger(__name__)
+_CONNECT = 5.0  # seconds
+_IDLE = 5.0  # seconds; less than the time after which proxies hang up
+_START = 5.0  # seconds in which a server shows at the start that it is there
+
+
+@asynccontextmanager
+async def open_oss(options: OssOptions, /) -> AsyncGenerator[Driver, None]:
+    """A driver over the bucket of `options`.
+
+    Raises AccessError: for credentials that are refused, an absent bucket, or one that is
+    elsewhere; UnavailableError: if nobody answers.
+    """
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(
+            httpx2.AsyncClient(
+                verify=not options.skipverify,
+                limits=httpx2.Limits(max_connections=None, keepalive_expiry=_IDLE),
+                headers={"User-Agent": "entrepot-oss"},
+            )
+        )
+        # the metadata service is on this machine, never behind a proxy
+        metadata = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False))
+        credentials = credentials_of(options, metadata, os.environ)
+        place = place_of(options)
+        exclusive = await _probed(http, place, credentials, options)
+        yield OssDriver(
+            Verbs(Client(http, place, credentials, options), options),
+            public_place_of(options),
+            signer_of(options.signatureversion),
+            credentials,
+            exclusive=exclusive,
+        )
+
+
+async def _probed(
+    http: httpx2.AsyncClient, place: Place, credentials: Credentials, options: OssOptions
+) -> bool:
+    """Whether objects can be created exclusively.
+
+    Raises StorageError: if the bucket cannot be listed.
+    """
+    hurried = options.model_copy(
+        update={"timeout": min(options.timeout, _START), "retries": min(options.retries, 1)}
+    )
+    verbs = Verbs(Client(http, place, credentials, hurried), options)
+    try:
+        await verbs.page(verbs.root, most=1)
+    except Refused as refused:
+        error = refused.error("")
+        raise _told(error, options, place) from refused
+    try:
+        versioning = await verbs.versioning()
+    except Refused as refused:
+        _LOG.info("OSS: taken to have no versions, which it does not tell: %s", refused.code)
+        return True
+    if versioning:
+        _LOG.warning(
+            "OSS: the bucket %s has versions, so objects cannot be created exclusively and "
+            "garbage is collected only offline",
+            place.bucket,
+        )
+    return not versioning
+
+
+def _told(error: StorageError, options: OssOptions, place: Place) -> StorageError:
+    """The error with where it happened."""
+    where = f"bucket {options.bucket!r} at {place.scheme}://{place.host}"
+    error.reason = f"cannot use {where}: {error.reason}"
+    error.args = (error.key, error.reason)
+    return error
