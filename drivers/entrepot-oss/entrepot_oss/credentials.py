@@ -108,17 +108,15 @@ class InstanceRole:
         return {"X-aliyun-ecs-metadata-token": answer.text}
 
 
-def credentials_of(
-    options: OssOptions, http: httpx2.AsyncClient, environ: Mapping[str, str]
-) -> Credentials:
-    """Raises AccessError: if neither the configuration nor the environment has any."""
-    if options.ramrole:
-        return InstanceRole(http, options.ramrole)
+def lasting(options: OssOptions, environ: Mapping[str, str]) -> Lasting:
+    """The keys of the configuration, else those of the environment.
+
+    Raises AccessError: if neither has any.
+    """
     if options.accesskeyid:
         secret, token = options.accesskeysecret, options.securitytoken
-        return Lasting(
-            Keys(options.accesskeyid, secret.get_secret_value(), token.get_secret_value())
-        )
+        keys = Keys(options.accesskeyid, secret.get_secret_value(), token.get_secret_value())
+        return Lasting(keys)
     for id_, secret_name, token_name in _NAMES:
         if environ.get(id_) and environ.get(secret_name):
             return Lasting(Keys(environ[id_], environ[secret_name], environ.get(token_name, "")))

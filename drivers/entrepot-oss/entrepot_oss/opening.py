@@ -11,7 +11,7 @@ import httpx2
 
 from entrepot.core import Driver, StorageError
 from entrepot_oss.client import Client
-from entrepot_oss.credentials import Credentials, credentials_of
+from entrepot_oss.credentials import Credentials, InstanceRole, lasting
 from entrepot_oss.driver import OssDriver
 from entrepot_oss.errors import Refused
 from entrepot_oss.options import OssOptions
@@ -20,7 +20,6 @@ from entrepot_oss.signing import signer_of
 from entrepot_oss.verbs import Verbs
 
 _LOG = logging.getLogger(__name__)
-_CONNECT = 5.0  # seconds
 _IDLE = 5.0  # seconds; less than the time after which proxies hang up
 _START = 5.0  # seconds in which a server shows at the start that it is there
 
@@ -32,18 +31,26 @@ async def open_oss(options: OssOptions, /) -> AsyncGenerator[Driver, None]:
     Raises AccessError: for credentials that are refused, an absent bucket, or one that is
     elsewhere; UnavailableError: if nobody answers.
     """
+    async with opened(options, None) as driver:
+        yield driver
+
+
+@asynccontextmanager
+async def opened(
+    options: OssOptions, transport: httpx2.AsyncBaseTransport | None
+) -> AsyncGenerator[OssDriver, None]:
+    """The same over something else than the network, for tests."""
+    place = place_of(options)
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(
             httpx2.AsyncClient(
-                verify=not options.skipverify,
+                verify=not options.skipverify and place.scheme == "https",
                 limits=httpx2.Limits(max_connections=None, keepalive_expiry=_IDLE),
                 headers={"User-Agent": "entrepot-oss"},
+                transport=transport,
             )
         )
-        # the metadata service is on this machine, never behind a proxy
-        metadata = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False))
-        credentials = credentials_of(options, metadata, os.environ)
-        place = place_of(options)
+        credentials = await _credentials(options, stack)
         exclusive = await _probed(http, place, credentials, options)
         yield OssDriver(
             Verbs(Client(http, place, credentials, options), options),
@@ -52,6 +59,14 @@ async def open_oss(options: OssOptions, /) -> AsyncGenerator[Driver, None]:
             credentials,
             exclusive=exclusive,
         )
+
+
+async def _credentials(options: OssOptions, stack: AsyncExitStack) -> Credentials:
+    if not options.ramrole:
+        return lasting(options, os.environ)
+    # the metadata service is on this machine, never behind a proxy, and speaks plain HTTP
+    client = httpx2.AsyncClient(verify=False, trust_env=False)
+    return InstanceRole(await stack.enter_async_context(client), options.ramrole)
 
 
 async def _probed(

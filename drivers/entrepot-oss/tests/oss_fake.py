@@ -23,11 +23,13 @@ from ipaddress import ip_address
 from urllib.parse import quote, unquote
 from xml.etree import ElementTree as ET
 
+import httpx2
 import uvicorn
 from oss_signatures import Account, Signed, verify
 from oss_store import Bucket, Refusal, Stored, joined, stored
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from entrepot_oss import OssOptions
 
@@ -87,34 +89,53 @@ class OssFake:
         self.copied = 1024 * MIB  # bytes that one request copies at most
         self.least = 100 * KIB  # bytes of a part that is not the last
 
-    async def __call__(self, scope: object, receive: object, send: object) -> None:
-        request = Request(scope, receive)  # type: ignore[arg-type]
-        answer = await self._answer(request)
-        await answer(scope, receive, send)  # type: ignore[arg-type]
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As an ASGI application."""
+        request = Request(scope, receive)
+        path, query = scope["raw_path"].decode(), scope["query_string"].decode()
+        headers, body = dict(request.headers), await request.body()
+        answer = self.answer(request.method, path, query, headers, body)
+        await answer(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response:
+    @property
+    def transport(self) -> httpx2.MockTransport:
+        """In this process, without a connection."""
+
+        def handle(request: httpx2.Request) -> httpx2.Response:
+            path, _, query = request.url.raw_path.decode().partition("?")
+            headers = {name.lower(): value for name, value in request.headers.items()}
+            answer = self.answer(request.method, path, query, headers, request.content)
+            body = httpx2.ByteStream(bytes(answer.body))
+            named = [(name.decode(), value.decode()) for name, value in answer.raw_headers]
+            return httpx2.Response(answer.status_code, headers=named, stream=body)
+
+        return httpx2.MockTransport(handle)
+
+    def answer(
+        self, method: str, path: str, query: str, headers: dict[str, str], body: bytes
+    ) -> Response:
+        """The answer to one request; path and query are as they were sent."""
         try:
-            seen = _seen(request, await request.body())
-            self._admit(request, seen)
+            split = [pair.partition("=") for pair in query.split("&") if pair]
+            pairs = [(name, value) for name, _, value in split]
+            seen = _seen(method, path, pairs, headers, body)
+            self._admit(seen, pairs)
             if not seen.bucket:
                 raise Refusal(405, "MethodNotAllowed", "The service itself is not imitated.")
             answer = self._object(seen) if seen.name else self._bucket(seen)
         except Refusal as refusal:
-            answer = _refused(refusal, head=request.method == "HEAD")
+            answer = _refused(refusal, head=method == "HEAD")
         answer.headers["x-oss-request-id"] = uuid.uuid4().hex[:24].upper()
         answer.headers["server"] = "AliyunOSS"
         return answer
 
-    def _admit(self, request: Request, seen: Seen) -> None:
+    def _admit(self, seen: Seen, query: list[tuple[str, str]]) -> None:
         """Raises Refusal: if the request is not to be looked at."""
         self.seen.append(seen)
         for fault in self.faults:
             if fault.times and fault.fits(seen):
                 fault.times -= 1
                 raise Refusal(fault.status, fault.code or "Fault", "on cue", **fault.headers)
-        raw = request.scope["query_string"].decode()
-        split = [pair.partition("=") for pair in raw.split("&") if pair]
-        query = [(name, value) for name, _, value in split]
         signed = Signed(seen.method, seen.bucket, seen.name, query, seen.headers)
         verify(signed, self.accounts, self.region)
         if seen.bucket in self.elsewhere:
@@ -276,17 +297,19 @@ class OssFake:
         return _xml("CopyPartResult", _of(ETag=part.etag, LastModified=_iso(part.modified)))
 
 
-def _seen(request: Request, body: bytes) -> Seen:
+def _seen(
+    method: str, path: str, query: list[tuple[str, str]], headers: dict[str, str], body: bytes
+) -> Seen:
     """Which bucket and object it is about: by the host's name, or by the path of an address."""
-    path = unquote(request.scope["raw_path"].decode().partition("?")[0])[1:]
-    host = request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host", "")
+    name = unquote(path)[1:]
+    host = headers["host"].partition(":")[0]
     try:
         ip_address(host)
-        bucket, _, name = path.partition("/")
+        bucket, _, name = name.partition("/")
     except ValueError:
-        bucket, name = host.partition(".")[0], path
-    query = dict(request.query_params)
-    return Seen(request.method, bucket, name, query, dict(request.headers), body)
+        bucket = host.partition(".")[0]
+    asked = {unquote(key): unquote(value) for key, value in query}
+    return Seen(method, bucket, name, asked, headers, body)
 
 
 def _check_encryption(headers: Mapping[str, str]) -> None:
