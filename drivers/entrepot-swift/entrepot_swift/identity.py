@@ -50,7 +50,8 @@ def question(options: SwiftOptions) -> Question:
         return Question("GET", options.authurl, named)
     if options.version == 2:
         return Question("POST", f"{options.authurl}/tokens", json={"auth": _second(options)})
-    return Question("POST", f"{options.authurl}/auth/tokens", json={"auth": _third(options)})
+    base = options.authurl.removesuffix("/auth")  # with which Distribution's pages have it
+    return Question("POST", f"{base}/auth/tokens", json={"auth": _third(options)})
 
 
 def answered(options: SwiftOptions, response: httpx2.Response) -> Access:

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import Mapping
-from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 
 from entrepot_swift.identity import Access
 from entrepot_swift.options import SwiftOptions
@@ -26,15 +26,15 @@ class Links:
     def to(self, access: Access, key: str, seconds: int) -> str:
         """The URL at which an object can be had for so long; makes no request."""
         url = urlsplit(access.public)
-        path = url.path + quote(self._places.path(key), safe="/")
+        path = unquote(url.path) + self._places.path(key)
         ends = int(time.time()) + seconds
-        signed = f"GET\n{ends}\n{path}".encode()
+        signed = f"GET\n{ends}\n{path}".encode()  # not quoted, as Swift sees it
         signature = hmac.new(self._key, signed, getattr(hashlib, self._digest)).hexdigest()
         if self._access_key:  # a cloud that knows several keys of one account
             signature = f"{access.tenant}:{self._access_key}:{signature}"
         query = urlencode({"temp_url_sig": signature, "temp_url_expires": str(ends)})
         shown = urlsplit(self._endpoint) if self._endpoint else url
-        return urlunsplit((shown.scheme, shown.netloc, path, query, ""))
+        return urlunsplit((shown.scheme, shown.netloc, quote(path, safe="/"), query, ""))
 
 
 def key_for(options: SwiftOptions, found: Mapping[str, str]) -> tuple[str, bool]:

@@ -70,7 +70,12 @@ async def _make_container(client: Client, places: Places) -> None:
             await client.call(Request("", "PUT", path))
         except NotFoundError:
             raise AccessError("", "the account of the catalogue does not exist") from None
+        except AccessError as error:
+            reason = f"there is no container {places.container!r}, and it cannot be made"
+            raise AccessError("", f"{reason}: {error.reason}") from None
         _LOG.info("Swift: made the container %s", places.container)
+    except AccessError as error:
+        raise AccessError("", f"container {places.container!r}: {error.reason}") from None
 
 
 async def _links(

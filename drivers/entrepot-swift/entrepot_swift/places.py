@@ -28,6 +28,15 @@ class Places:
     def segment(self, id_: str, offset: int) -> str:
         return f"/{self.container}/{self.segments(id_)}{offset:020d}"
 
+    def is_ours(self, path: str) -> bool:
+        """Whether that is where only one object has its segments, and only objects of ours."""
+        folder, _, rest = path.removeprefix(self._path_of_segments).partition("/")
+        return path.startswith(self._path_of_segments) and bool(folder and rest)
+
+    @property
+    def _path_of_segments(self) -> str:
+        return f"/{self.container}/" + f"{self.prefix}/segments/".lstrip("/")
+
     def claim(self, id_: str) -> str:
         """The object that says what an upload's segments have become."""
         return f"/{self.container}/{self.segments(id_)}claim"

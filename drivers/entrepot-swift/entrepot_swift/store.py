@@ -153,7 +153,7 @@ class Store:
     async def _put_manifest(
         self, path: str, key: str, segments: Sequence[Segment], id_: str, *, create: bool
     ) -> Answer:
-        headers = _TYPE | {_SEGMENTS: self.places.segments(id_)}
+        headers = _TYPE | {_SEGMENTS: quote(self.places.segments(id_))}
         request = _manifest(path, key, segments, headers)
         try:
             return await (self._created(request) if create else self._written(request))
@@ -182,12 +182,19 @@ class Store:
     # -- large objects ------------------------------------------------------------------
 
     async def behind(self, path: str, key: str) -> list[str]:
-        """Paths of all that an object is made of; none for a plain or an absent one."""
+        """Paths of all that goes with an object; none for a plain or an absent one.
+
+        What is not in our folder of segments stays: a container that was copied has manifests
+        that lead to the segments of the one it was copied from.
+        """
         found = await self.find(path, key)
         large = Large.of(found) if found is not None else None
         if large is None or large.was_made_for(key):
             return []
-        return [segment.path for segment in await self.parts(path, key, large, inner=True)]
+        if large.dynamic and not self.places.is_ours(f"/{large.dynamic}"):
+            return []
+        parts = await self.parts(path, key, large, inner=True)
+        return [segment.path for segment in parts if self.places.is_ours(segment.path)]
 
     async def parts(
         self, path: str, key: str, large: Large, *, inner: bool = False
@@ -208,7 +215,7 @@ class Store:
     async def refers(self, key: str, id_: str) -> bool:
         """Whether the object under a key is made of the segments with that id."""
         found = await self.find(self.places.path(key), key)
-        return found is not None and found.get(_SEGMENTS) == self.places.segments(id_)
+        return found is not None and found.get(_SEGMENTS) == quote(self.places.segments(id_))
 
     async def discard(self, paths: Iterable[str]) -> None:
         """Remove what nothing refers to any more; what cannot be removed is logged and left."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from swift_fake import MIB, SEGMENTS, Fault, SwiftFake
+from swift_fake import MIB, SEGMENTS, Fault, Stored, SwiftFake
 
 from entrepot.core import FullError, OffsetError
 from entrepot.core.testing.material import content, get, keys, pieces, put
@@ -69,6 +69,50 @@ async def test_move_that_distribution_did_not_end_loses_nothing(fake: SwiftFake)
 
         assert await keys(driver) == [LAYER]
         assert await get(driver, LAYER) == data
+
+
+@pytest.mark.parametrize(
+    "place", ["other/some/where/segments/abc/def", "images/segments/abc/def", "images/some/where/"]
+)
+async def test_segments_of_another_container_or_prefix_stay(fake: SwiftFake, place: str) -> None:
+    """A copy of a container leads to the segments of the one it was copied from."""
+    data = content(2 * MIB)
+    distributed(fake, "kept", data)
+    container, _, prefix = place.partition("/")
+    fake.containers.setdefault(container, {})[f"{prefix}/1"] = Stored(data, {}, 0.0)
+    fake.put(FILES + LAYER, b"", x_object_manifest=place)
+    before = fake.containers[container].keys() - {FILES + LAYER}
+    async with opened(fake.options(), fake.transport) as driver:
+        await driver.delete([LAYER])
+
+        assert await keys(driver) == ["kept"]
+        assert await get(driver, "kept") == data
+    assert fake.containers[container].keys() == before
+
+
+async def test_static_object_with_segments_of_another_container(fake: SwiftFake) -> None:
+    data = content(2 * MIB)
+    async with opened(fake.options(container="images"), fake.transport) as driver:
+        await put(driver, "a", data)
+    fake.containers["copied"] = {f"{FILES}a": fake.containers["images"][f"{FILES}a"]}
+    async with opened(fake.options(container="copied"), fake.transport) as driver:
+        assert await get(driver, "a") == data
+        await put(driver, "a", b"small")
+
+    async with opened(fake.options(container="images"), fake.transport) as driver:
+        assert await get(driver, "a") == data
+
+
+async def test_large_object_below_a_prefix_whose_name_is_quoted(fake: SwiftFake) -> None:
+    async with opened(fake.options(prefix="größe/50%25"), fake.transport) as driver:
+        await driver.upload("u").append(pieces(content(2 * MIB)), 0)
+        await driver.upload("u").commit("a", 2 * MIB)
+        await driver.copy("a", "b")
+        await driver.delete(["a"])
+
+        assert await get(driver, "b") == content(2 * MIB)
+        await driver.delete(["b"])
+    assert fake.names() == []
 
 
 def test_name_that_tells_no_key() -> None:

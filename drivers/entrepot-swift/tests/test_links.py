@@ -35,6 +35,13 @@ async def test_key_is_made_out_of_the_credentials(fake: SwiftFake) -> None:
     assert fake.container_meta["images"][KEY] == made
 
 
+async def test_link_to_a_place_whose_name_is_quoted(fake: SwiftFake) -> None:
+    """Swift compares signatures of what it sees, and that is not quoted."""
+    answer = await fetched(fake, container="some images", prefix="größe/50%25 + more")
+
+    assert answer.content == b"content"
+
+
 async def test_key_that_is_there_is_used_and_left(fake: SwiftFake) -> None:
     fake.container_meta["images"] = {KEY: "of another program"}
 

@@ -153,6 +153,11 @@ async def test_first_version(fake: SwiftFake) -> None:
     assert fake.keystone.asked[0]["x-auth-user"] == "someone"
 
 
+async def test_third_version_as_distributions_pages_name_it(fake: SwiftFake) -> None:
+    async with opened(fake.options(authurl=f"{KEYSTONE}/v3/auth/"), fake.transport):
+        assert len(fake.keystone.asked) == 1
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -185,6 +185,35 @@ async def test_missing_container_is_no_absence(fake: SwiftFake) -> None:
             await keys(driver)
 
 
+@pytest.mark.parametrize(("method", "said"), [("PUT", "cannot be made"), ("HEAD", "Swift refuses")])
+async def test_container_that_may_not_be_made_or_looked_at(
+    fake: SwiftFake, method: str, said: str
+) -> None:
+    fake.faults = [Fault(lambda request: request.method == method, 403, times=9)]
+
+    with pytest.raises(AccessError, match=f"container 'images'.*{said}.*403"):
+        async with opened(fake.options(), fake.transport):
+            pass
+    assert fake.containers == {}
+
+
+async def test_container_that_is_over_its_quota_keeps_what_is_there(fake: SwiftFake) -> None:
+    """An upload that does not fit is refused at once, and goes on when there is room again."""
+    data = content(3 * MIB)
+    async with opened(fake.options(), fake.transport) as driver:
+        await driver.upload("u").append(pieces(data[:MIB]), 0)
+        fake.faults = [Fault(lambda request: request.method == "PUT", 413, times=2)]
+        with pytest.raises(FullError, match="quota"):
+            await driver.upload("u").append(pieces(data[MIB:]), MIB)
+
+        assert len([each for each in fake.faults if each.times == 1]) == 1, "it was not tried again"
+        assert await driver.upload("u").size() == MIB
+        fake.faults = []
+        await driver.upload("u").append(pieces(data[MIB:]), MIB)
+        await driver.upload("u").commit("b", len(data))
+        assert await get(driver, "b") == data
+
+
 async def test_deletion_that_fails_for_one_key(fake: SwiftFake) -> None:
     named = [f"a/{number}" for number in range(7)]
     async with opened(fake.options(retries=0), fake.transport) as driver:
