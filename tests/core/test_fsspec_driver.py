@@ -117,10 +117,9 @@ class ObjectFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec is unty
         del self.objects[path]
 
 
+@pytest.mark.wide
+@pytest.mark.real
 class TestLocal(DriverSuite):
-    many = 1_001
-    lowered: ClassVar[Mapping[str, str]] = {"many": "the wide tests ask for more"}
-
     @pytest.fixture
     def open_driver(self, tmp_path: Path) -> Opening:
         return lambda: FsspecDriver(local_filesystem(), str(tmp_path))

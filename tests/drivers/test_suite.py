@@ -25,6 +25,8 @@ class TestFilesystem(DriverSuite):
         return partial(open_filesystem, FilesystemOptions(rootdirectory=str(tmp_path)))
 
 
+@pytest.mark.wide
+@pytest.mark.real
 class TestFilesystemWithoutFsync(DriverSuite):
     @pytest.fixture
     def open_driver(self, tmp_path: Path) -> Opening:

@@ -12,6 +12,7 @@ from .broken_lines import LINES
 from .running import run
 
 _SUITES = Path(__file__).with_name("broken_line_suites.py")
+_PROCESSES = 4  # which wait for what hangs, most of the time
 
 pytestmark = pytest.mark.real  # minutes of waiting for what hangs
 
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.real  # minutes of waiting for what hangs
 @pytest.fixture(scope="module")
 def aimed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     aimed = [f"{_SUITES}::Test{kind.__name__}::test_{test}" for kind, test in LINES.items()]
-    return run(tmp_path_factory.mktemp("aimed"), aimed)
+    return run(tmp_path_factory.mktemp("aimed"), aimed, processes=_PROCESSES)
 
 
 @pytest.mark.parametrize("broken", LINES, ids=lambda kind: kind.__name__)

@@ -35,6 +35,7 @@ def _address(endpoint: str) -> tuple[str, int]:
     return parts.hostname, parts.port
 
 
+@pytest.mark.wide
 class TestGcsOnFakeGcsServer(NetworkSuite):
     patience = 60.0
     deviations: ClassVar[Mapping[str, str]] = {

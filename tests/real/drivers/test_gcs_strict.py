@@ -25,15 +25,19 @@ def fake(request: pytest.FixtureRequest) -> Generator[Fake, None, None]:
             assert fake.store.open_sessions == []
 
 
-class TestGcsOnTheImitation(DriverSuite):
-    """With a service account's key, so that links are signed and the fake checks them."""
+@pytest.fixture
+def credentials(fake: Fake) -> dict[str, str]:
+    """A service account's key, so that links are signed and the fake checks them."""
+    fake.needs_token = True
+    fake.public_key = private_key().public_key()
+    return key_content(f"{fake.url}/token")
 
+
+@pytest.mark.wide
+class TestGcsOnTheImitation(DriverSuite):
     @pytest.fixture
-    def open_driver(self, fake: Fake) -> Opening:
-        fake.needs_token = True
-        fake.public_key = private_key().public_key()
-        key = key_content(f"{fake.url}/token")
-        options = GcsOptions(bucket="bucket", endpoint=fake.url, credentials=key)
+    def open_driver(self, fake: Fake, credentials: dict[str, str]) -> Opening:
+        options = GcsOptions(bucket="bucket", endpoint=fake.url, credentials=credentials)
         return partial(open_gcs, options)
 
 
@@ -41,12 +45,12 @@ class TestGcsInBatches(DriverSuite):
     """As at Google, with the smallest chunks."""
 
     @pytest.fixture
-    def open_driver(self, fake: Fake) -> Opening:
+    def open_driver(self, fake: Fake, credentials: dict[str, str]) -> Opening:
         fake.store.rewrite_step = 1024 * 1024
         options = GcsOptions(
             bucket="bucket",
             endpoint=fake.url,
-            anonymous=True,
+            credentials=credentials,
             rootdirectory="/some/root",
             chunksize=512 * 1024,
         )

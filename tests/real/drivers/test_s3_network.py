@@ -59,6 +59,7 @@ class S3NetworkSuite(NetworkSuite):
         return lambda address: lambda: opened(at(address), _HURRY)
 
 
+@pytest.mark.wide
 class TestS3OnMiniStack(S3NetworkSuite):
     server = "ministack"
 
