@@ -66,6 +66,15 @@ def test_no_command_is_made_up() -> None:
         assert told == "needs elsewhere, which is not installed"
 
 
+@pytest.mark.usefixtures("installed")
+def test_what_pip_cannot_install_is_said_by_the_plugin() -> None:
+    needed = {"json": "nobody reads this", "tape_client": "apt install python3-tape"}
+
+    told = absent(needed, "entrepot-tape", "tape")
+
+    assert told == "needs tape_client, which is not installed: apt install python3-tape"
+
+
 def test_nothing_is_said_of_what_is_there() -> None:
     assert absent(["json", "xml.dom"], "entrepot", "tape") == ""
 

@@ -5,7 +5,7 @@ Arguments may be added in a minor version, never renamed or removed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import pluggy
@@ -22,14 +22,17 @@ PROJECT = "entrepot"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
+Needs = Sequence[str] | Mapping[str, str]
+"""Modules; a mapping says of each what brings it, where no extra of the package does."""
+
 
 class RegisterDriver(Protocol):
     """Offers a driver under the name that a configuration's `storage` section uses.
 
     `options` is the model of that section. `aliases` are further names for the same driver.
     `needs` are modules that it imports when it is opened; where one is missing, people are
-    told what to install. `label` is a word that whoever chooses the driver should know, such as
-    `experimental`; the list of drivers shows it.
+    told what to install, or what a mapping says of the module. `label` is a word that whoever
+    chooses the driver should know, such as `experimental`; the list of drivers shows it.
 
     Raises PluginError: if a name is taken.
     """
@@ -42,7 +45,7 @@ class RegisterDriver(Protocol):
         /,
         *,
         aliases: Sequence[str] = (),
-        needs: Sequence[str] = (),
+        needs: Needs = (),
         label: str = "",
     ) -> None: ...
 
@@ -63,7 +66,7 @@ class RegisterStorageMiddleware(Protocol):
         /,
         *,
         aliases: Sequence[str] = (),
-        needs: Sequence[str] = (),
+        needs: Needs = (),
     ) -> None: ...
 
 
@@ -83,7 +86,7 @@ class RegisterAuthenticator(Protocol):
         /,
         *,
         aliases: Sequence[str] = (),
-        needs: Sequence[str] = (),
+        needs: Needs = (),
     ) -> None: ...
 
 
@@ -103,7 +106,7 @@ class RegisterObserver(Protocol):
         /,
         *,
         aliases: Sequence[str] = (),
-        needs: Sequence[str] = (),
+        needs: Needs = (),
     ) -> None: ...
 
 
@@ -123,7 +126,7 @@ class RegisterAdmission(Protocol):
         /,
         *,
         aliases: Sequence[str] = (),
-        needs: Sequence[str] = (),
+        needs: Needs = (),
     ) -> None: ...
 
 

@@ -195,7 +195,7 @@ def _taker(offers: Offers[Any, Any], plugin: str, distribution: str) -> Callable
         /,
         *,
         aliases: Sequence[str] = (),
-        needs: Sequence[str] = (),
+        needs: hookspecs.Needs = (),
         label: str = "",
     ) -> None:
         problem = absent(needs, distribution, name)

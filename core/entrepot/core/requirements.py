@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, requires
 from importlib.util import find_spec
 
@@ -12,13 +12,16 @@ _REQUIREMENT = re.compile(
 )
 
 
-def absent(modules: Iterable[str], distribution: str, name: str) -> str:
-    """Which modules cannot be imported and the command that brings them; "" if all can.
+def absent(modules: Sequence[str] | Mapping[str, str], distribution: str, name: str) -> str:
+    """Which modules cannot be imported and what brings them; "" if all can.
 
-    The command is found in what `distribution` requires: itself, if that is a package of the
-    module's name; else for its extras, by the extra with such a package or the one called `name`.
+    A mapping says it of each. Else it is a command, found in what `distribution` requires: itself,
+    if that is a package of the module's name; else for its extras, by the extra with such a
+    package or the one called `name`.
     """
     missing = [module for module in modules if not _is_here(module)]
+    if missing and isinstance(modules, Mapping):
+        return f"needs {missing[0]}, which is not installed: {modules[missing[0]]}"
     return told_missing(missing[0], distribution, name) if missing else ""
 
 

@@ -35,7 +35,10 @@ _OSS = (
     "`pip install ossfs`"
 )
 _SWIFT = "Distribution 3 dropped this driver; `pip install entrepot-swift` brings it back"
-_RADOS = "Distribution 2.4 dropped this driver; write `s3` for Ceph's object gateway"
+_RADOS = (
+    "Distribution 2.4 dropped this driver; `pip install entrepot-rados`, or write `s3` for Ceph's "
+    "object gateway"
+)
 _GOAMZ = "Distribution 2.7 dropped this driver; write `s3`, its parameters are the same"
 _CLOUDFRONT = {
     f"{_STORED}.name": "cloudfront",

@@ -65,7 +65,7 @@ values = st.one_of(
 
 @cache
 def models() -> PluggedModels:
-    return load_plugins(frozenset({"obstore", "swift"})).models
+    return load_plugins(frozenset({"obstore", "rados", "swift"})).models
 
 
 @pytest.fixture(autouse=True)

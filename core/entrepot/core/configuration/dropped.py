@@ -15,7 +15,10 @@ DRIVERS = {
         "after `pip install ossfs`"
     ),
     "swift": "Distribution 3 dropped this driver; `pip install entrepot-swift` brings it back",
-    "rados": "Distribution 2.4 dropped this driver; write `s3` for Ceph's object gateway",
+    "rados": (
+        "Distribution 2.4 dropped this driver; `pip install entrepot-rados`, or write `s3` for "
+        "Ceph's object gateway"
+    ),
     "s3goamz": "Distribution 2.7 dropped this driver; write `s3`, its parameters are the same",
 }
 
