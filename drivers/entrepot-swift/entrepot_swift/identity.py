@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -43,15 +43,16 @@ class Question:
     json: object = field(default=None, repr=False)
 
 
-def question(options: SwiftOptions) -> Question:
-    """What to ask at `authurl`."""
+def questions(options: SwiftOptions) -> Sequence[Question]:
+    """What to ask at `authurl`, and what else if that is refused."""
     if options.version == 1:
         named = {"X-Auth-User": options.username, "X-Auth-Key": _password(options)}
-        return Question("GET", options.authurl, named)
+        return [Question("GET", options.authurl, named)]
     if options.version == 2:
-        return Question("POST", f"{options.authurl}/tokens", json={"auth": _second(options)})
+        url = f"{options.authurl}/tokens"
+        return [Question("POST", url, json={"auth": each}) for each in _second(options)]
     base = options.authurl.removesuffix("/auth")  # with which Distribution's pages have it
-    return Question("POST", f"{base}/auth/tokens", json={"auth": _third(options)})
+    return [Question("POST", f"{base}/auth/tokens", json={"auth": _third(options)})]
 
 
 def answered(options: SwiftOptions, response: httpx2.Response) -> Access:
@@ -75,10 +76,14 @@ def _password(options: SwiftOptions) -> str:
     return options.password.get_secret_value()
 
 
-def _second(options: SwiftOptions) -> object:
-    named = {"username": options.username, "password": _password(options)}
-    tenant = {"tenantName": options.tenant, "tenantId": options.tenantid}
-    return {"passwordCredentials": named} | _given(tenant)
+def _second(options: SwiftOptions) -> Sequence[object]:
+    """With a password, and with the same as the key of an API, which Rackspace wants."""
+    name, secret = options.username, _password(options)
+    tenant = _given({"tenantName": options.tenant, "tenantId": options.tenantid})
+    return [
+        {"passwordCredentials": {"username": name, "password": secret}} | tenant,
+        {"RAX-KSKEY:apiKeyCredentials": {"username": name, "apiKey": secret}} | tenant,
+    ]
 
 
 def _third(options: SwiftOptions) -> object:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from copy import copy
 
 import httpx2
 
 from entrepot.core import AccessError, StorageError
 from entrepot_swift.errors import TRANSIENT, broken, patience, refused
-from entrepot_swift.identity import Access, answered, question
+from entrepot_swift.identity import Access, Question, answered, questions
 from entrepot_swift.options import SwiftOptions
 from entrepot_swift.pausing import pause
 
@@ -55,7 +56,16 @@ class Session:
             self._access = None
 
     async def _asked(self) -> Access:
-        asked = question(self._options)
+        first, *others = questions(self._options)
+        try:
+            return await self._granted(first)
+        except AccessError as refusal:
+            for other in others:
+                with suppress(StorageError):  # the first says more: most know but that
+                    return await self._granted(other)
+            raise refusal from None
+
+    async def _granted(self, asked: Question) -> Access:
         attempt = 0
         while True:
             waiting = 0.0

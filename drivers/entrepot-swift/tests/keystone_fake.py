@@ -21,6 +21,7 @@ class KeystoneFake:
         self.life = 3600.0
         self.asked: list[Any] = []  # the bodies of all requests, or their headers
         self.down = False
+        self.wants_api_key = False  # version 2, as at Rackspace
         self._account = account
         self._tokens: dict[str, float] = {}
 
@@ -60,7 +61,12 @@ class KeystoneFake:
     def _second(self, request: httpx2.Request) -> httpx2.Response:
         asked = json.loads(request.content)["auth"]
         self.asked.append(asked)
-        if asked["passwordCredentials"] != {"username": "someone", "password": PASSWORD}:
+        kind, secret = "passwordCredentials", "password"
+        if self.wants_api_key:
+            kind, secret = "RAX-KSKEY:apiKeyCredentials", "apiKey"
+        if kind not in asked:
+            return httpx2.Response(401 if self.wants_api_key else 400)
+        if asked[kind] != {"username": "someone", secret: PASSWORD}:
             return httpx2.Response(401, json={"error": {"message": "no"}})
         token, ends = self._token()
         said = {

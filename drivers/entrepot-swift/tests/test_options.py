@@ -145,6 +145,15 @@ async def test_second_version(
     assert link.startswith("https://public.test/v1/AUTH_project/images/some/where/files/a?")
 
 
+async def test_second_version_with_the_key_of_an_api(fake: SwiftFake) -> None:
+    fake.keystone.wants_api_key = True
+    options = fake.options(authurl=f"{KEYSTONE}/v2.0", endpointtype="internal")
+    async with opened(options, fake.transport) as driver:
+        await put(driver, "a", b"content")
+
+        assert await get(driver, "a") == b"content"
+
+
 async def test_first_version(fake: SwiftFake) -> None:
     async with opened(fake.options(authurl=f"{KEYSTONE}/auth/v1.0"), fake.transport) as driver:
         await put(driver, "a", b"content")
@@ -162,6 +171,7 @@ async def test_third_version_as_distributions_pages_name_it(fake: SwiftFake) -> 
     ("changes", "said"),
     [
         ({"password": "hide this"}, "refuses 'someone'"),
+        ({"password": "hide this", "authurl": f"{KEYSTONE}/v2.0"}, "refuses 'someone'"),
         ({"region": "nowhere"}, "in the region nowhere"),
         ({"tenant": ""}, "no public endpoint"),
         ({"authurl": f"{KEYSTONE}/identity", "authversion": 3}, "no identity service"),
