@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from entrepot_rados.head import Run, runs_of, written
@@ -67,7 +68,8 @@ class Generations:
         Gives their number.
         """
         removed = sum(self.trim(generation, run, 0) for run in reversed(runs))
-        self._objects.change(_shard(generation), Change(drops=[generation]))
+        with suppress(FileNotFoundError):  # no record at all was made there
+            self._objects.change(_shard(generation), Change(drops=[generation]))
         return removed
 
     def trim(self, generation: str, run: Run, kept: int) -> int:

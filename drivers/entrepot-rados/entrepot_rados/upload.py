@@ -135,13 +135,11 @@ class RadosUpload(Upload):
             entry = self._store.put(key, inline(held + self._chunks(state)))
             self._forget(state)
             return entry
-        runs = [*state.runs]
+        runs = _runs(state)
+        self._store.generations.record(state.generation, runs, key=key, token=self._token)
         if held:
-            first = Run(_HELD, len(held), len(held))
             name = chunk(state.generation, _HELD, 0)
             self._store.objects.change(name, Change(content=held))
-            runs = [first, *runs]
-        self._store.generations.record(state.generation, runs, key=key, token=self._token)
         whole = [run for run in runs if run.size]
         entry = self._store.put(key, striped(state.generation, whole))
         self._states.forget(self._token, state)
@@ -198,19 +196,28 @@ class RadosUpload(Upload):
         """Of one that was interrupted, or is under way: its chunks may be the object's."""
         head = self._store.find(state.target)
         is_done = head is not None and head.generation == state.generation
-        if state.runs and not is_done and time.time() - state.since > _CLAIMED:
-            self._store.generations.discard(state.generation, state.runs)
+        runs = _runs(state)
+        if runs and not is_done and time.time() - state.since > _CLAIMED:
+            self._store.generations.discard(state.generation, runs)
+        elif runs:
+            self._store.generations.record(state.generation, runs, key=state.target)
         self._states.forget(self._token, state)
 
     def _forget(self, state: State) -> None:
         """The upload with its chunks, which are nobody's."""
-        if state.runs:
-            self._store.generations.discard(state.generation, state.runs)
+        if state.runs or not state.held:
+            self._store.generations.discard(state.generation, _runs(state))
         self._states.forget(self._token, state)
 
     def _wrong(self, state: State | None, size: int) -> OffsetError:
         held = state.size if state is not None and not state.aborted else 0
         return OffsetError(self._token, f"upload holds {held} bytes, not {size}")
+
+
+def _runs(state: State) -> list[Run]:
+    """All chunks that there are of an upload, or may be; what it holds itself becomes one."""
+    first = [Run(_HELD, state.held, state.held)] if state.held else []
+    return [*first, *state.runs] if state.runs else []
 
 
 class _Appending:

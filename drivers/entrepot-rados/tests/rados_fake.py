@@ -257,6 +257,7 @@ class RadosFake:
         self.faults: list[Fault] = []
         self.full = 0  # the number that writes are refused with
         self.refuses_connections = 0
+        self.lasts = -1  # operations until nobody answers any more; -1: for ever
         self.page = 5  # entries that it gives at once, whatever is asked for
         self.clients: list[FakeClient] = []
         self.done: list[tuple[str, str]] = []
@@ -299,6 +300,9 @@ class RadosFake:
         if fault is not None and fault.then is not None:
             fault.then()
         with self._lock:
+            if not self.lasts:
+                raise FakeOSError(errno.ETIMEDOUT)
+            self.lasts -= 1
             if fault is not None and fault.number and not fault.lost:
                 raise FakeOSError(fault.number)
             yield
