@@ -10,13 +10,13 @@ import sys
 import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import IO, Any
 
 import pytest
 
-_START = (
-    "import sys; sys.path[:] = {!r}; from entrepot.core.testing.replica_process import main; main()"
-)
+_START = "import runpy, sys; sys.path[:] = {!r}; runpy.run_path({!r}, run_name='__main__')"
+_PROGRAM = str(Path(__file__).with_name("replica_process.py"))
 _SHOWN = 2000  # characters of what a process said before it died
 
 
@@ -116,7 +116,7 @@ async def spawning(opening: object, patience: float) -> AsyncGenerator[Spawn, No
 
 @contextmanager
 def _started(pickled: str, patience: float) -> Generator[Replica, None, None]:
-    command = [sys.executable, "-c", _START.format(sys.path)]
+    command = [sys.executable, "-c", _START.format(sys.path, _PROGRAM)]
     pipe = subprocess.PIPE
     with (
         tempfile.TemporaryFile() as said,

@@ -1,7 +1,8 @@
 """What runs in another process: a driver that does as it is told, line by line.
 
-Started by `replica`, never imported by it. It ends with its standard input, so that it never
-outlives the tests.
+Started by `replica` as a file: imported from its package, it would bring pytest and the suite,
+which take longer to import than all that runs here. It ends with its standard input, so that it
+never outlives the tests.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import json
 import os
 import pickle
+import random
 import sys
 import threading
 from collections.abc import AsyncGenerator
@@ -17,7 +19,8 @@ from typing import Any, BinaryIO
 
 from entrepot.core.driver import Driver
 from entrepot.core.errors import StorageError
-from entrepot.core.testing.material import content, pieces
+
+_CHUNK = 64 * 1024
 
 
 class _Answers:
@@ -78,9 +81,11 @@ async def _obey(driver: Driver, order: dict[str, Any], answers: _Answers) -> Any
 
 async def _chunks(order: dict[str, Any], answers: _Answers) -> AsyncGenerator[bytes, None]:
     """A stretch of a content that both sides know, then perhaps a halt for ever."""
-    data = content(order["of"], order["seed"])[order["start"] : order["stop"]]
-    async for chunk in pieces(data, 64 * 1024):
-        yield chunk
+    whole = random.Random(order["seed"]).randbytes(order["of"])  # noqa: S311 - `content` of the suite
+    data = whole[order["start"] : order["stop"]]
+    for start in range(0, len(data), _CHUNK):
+        await asyncio.sleep(0)
+        yield data[start : start + _CHUNK]
     if order["halt"]:
         answers.give("halted")
         await asyncio.Event().wait()
