@@ -13,7 +13,16 @@ from tests.drivers.watching import FailingCalls, cold, files_below, open_files
 
 from entrepot.core import Driver, FullError, NotFoundError, UnavailableError
 from entrepot.core.streams import drain
-from entrepot.core.testing.material import Broken, breaking, content, get, put
+from entrepot.core.testing.material import (
+    Broken,
+    breaking,
+    content,
+    folder,
+    get,
+    keys,
+    put,
+    sifted,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -224,7 +233,11 @@ async def test_without_the_root_folder_nothing_is_said_to_be_missing(
     for asking in (driver.stat("a"), drain(driver.read("a", 0, 10)), drain(driver.read("a"))):
         with pytest.raises(UnavailableError, match="the root folder is gone"):
             await asking
+    for listing in (keys(driver, "a/"), folder(driver), sifted(driver, "a/", lambda _: "b")):
+        with pytest.raises(UnavailableError, match="the root folder is gone"):
+            await listing
 
     os.rename(gone, root)
     with pytest.raises(NotFoundError):
         await driver.stat("a")
+    assert await keys(driver, "a/") == []

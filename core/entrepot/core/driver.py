@@ -123,13 +123,17 @@ class Driver(ABC):
             await self.delete([source])
         return entry
 
-    async def sift(self, prefix: str, wanted: Callable[[str], bool]) -> AsyncGenerator[Entry, None]:
+    async def sift(
+        self, prefix: str, wanted: Callable[[str], bool | str]
+    ) -> AsyncGenerator[Entry, None]:
         """Objects whose key begins with `prefix`, in the keys' byte order, without some of them.
 
         `wanted` may be asked about any folder below the prefix, by its key with the slash, in
         the order of the keys, one at a time, also from another thread. What is below a folder
-        that it refused is left out. Asks nothing and gives everything, for a listing of an
-        object store costs no more; where folders are real, those need not be opened.
+        that it refused is left out. It may answer with a name: of what is below the folder,
+        only the object of that name right in it is wanted, and the rest may be left out. Asks
+        nothing and gives everything, for a listing of an object store costs no more; where
+        folders are real, those need not be opened.
         """
         async with aclosing(self.scan(prefix)) as items:
             async for item in items:

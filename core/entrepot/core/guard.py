@@ -125,7 +125,7 @@ class GuardedDriver(Driver):
             prefix, lambda: self.driver.scan(prefix, after=past, delimiter=delimiter)
         )
 
-    def sift(self, prefix: str, wanted: Callable[[str], bool]) -> AsyncGenerator[Entry, None]:
+    def sift(self, prefix: str, wanted: Callable[[str], bool | str]) -> AsyncGenerator[Entry, None]:
         return self._listed(prefix, lambda: self.driver.sift(prefix, wanted))
 
     async def _listed(

@@ -42,7 +42,7 @@ class WrappingDriver(Driver):
     ) -> AsyncGenerator[Entry | Prefix, None]:
         return self.driver.scan(prefix, after=after, delimiter=delimiter)
 
-    def sift(self, prefix: str, wanted: Callable[[str], bool]) -> AsyncGenerator[Entry, None]:
+    def sift(self, prefix: str, wanted: Callable[[str], bool | str]) -> AsyncGenerator[Entry, None]:
         """By a `scan` that was overridden, if it was, which is slower but not wrong."""
         if type(self).scan is WrappingDriver.scan:
             return self.driver.sift(prefix, wanted)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -14,7 +12,6 @@ from typing import NamedTuple
 from entrepot.core import layout
 from entrepot.core.collecting.spill import BEHIND_SHA256, Membership, Spill, packed
 from entrepot.core.driver import Driver
-from entrepot.core.errors import NotFoundError
 from entrepot.core.names import ALGORITHMS, RepositoryName
 
 _LINK = re.compile(
@@ -28,9 +25,6 @@ _BLOB = re.compile(
     re.ASCII,
 )
 _DIGITS = "0123456789abcdef"
-_PASSED = 2000  # folders that are passed before one is opened
-_SOME = 100  # answers that may be had on the spot, before others get their turn
-_LAST = b"\xff"  # past every packed digest
 
 
 class Found(NamedTuple):
@@ -112,15 +106,14 @@ async def _unneeded(
 ) -> AsyncGenerator[Found, None]:
     """What is below a prefix and not `needed`, which gives packed digests in order, each time.
 
-    What is needed is not even looked at where the driver can do without, and of a folder that
-    is one digest's alone, the object in it is asked for; that takes a part of the time of
-    reading the folder. `count` is told of everything, by numbers.
+    What is needed is not even looked at where the driver can do without, and a folder that is
+    one digest's alone is not read: the object in it is asked for. `count` is told of
+    everything, by numbers.
     """
     asked, given = Membership(needed()), Membership(needed())
-    passed: deque[tuple[bytes, str]] = deque()
     refused = 0
 
-    def wanted(folder: str) -> bool:
+    def wanted(folder: str) -> bool | str:
         nonlocal refused
         digest = keys.digest(folder)
         if digest is None:
@@ -128,42 +121,14 @@ async def _unneeded(
         if digest in asked:
             refused += 1
             return False
-        if len(passed) == _PASSED:
-            return True  # what is in it comes next, and those that were passed before it
-        passed.append((digest, folder + keys.name))
-        return False
+        return keys.name
 
     async with aclosing(driver.sift(prefix, wanted)) as entries:
         async for entry in entries:
             digest = keys.digest(entry.key)
             if digest is None:
                 continue
-            for found in await _look(driver, passed, digest, count):
-                yield found
             count(1)
             if digest not in given:
                 yield Found(digest, entry.size, entry.modified)
-    for found in await _look(driver, passed, _LAST, count):
-        yield found
     count(refused)
-
-
-async def _look(
-    driver: Driver,
-    passed: deque[tuple[bytes, str]],
-    stop: bytes,
-    count: Callable[[int], None],
-) -> list[Found]:
-    """What there is in the folders passed before a digest."""
-    found: list[Found] = []
-    while passed and passed[0][0] < stop:
-        digest, key = passed.popleft()
-        try:
-            entry = await driver.stat(key)
-        except NotFoundError:
-            continue  # the folder is empty
-        found.append(Found(digest, entry.size, entry.modified))
-        if len(found) % _SOME == 0:
-            await asyncio.sleep(0)
-    count(len(found))
-    return found

@@ -8,6 +8,7 @@ Several at once delete the same.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack, aclosing
@@ -64,7 +65,9 @@ class OfflineCollector:
 
             async def sweep(batch: list[Garbage]) -> Swept:
                 kept = [one for one in batch if _is_needed(one, needed)]
-                return await self._delete([one for one in batch if one not in kept], kept)
+                if kept:
+                    batch = [one for one in batch if one not in kept]
+                return await self._delete(batch, kept)
 
             for kind in KINDS:
                 batches = in_order(sweep, garbage.batches(kind), _WIDTH)
@@ -102,6 +105,7 @@ class _Garbage:
     def __init__(self, options: MarkOptions) -> None:
         self._plan = Plan(options)
         self._bytes = 0
+        self._batch: dict[Kind, list[Garbage]] = {kind: [] for kind in KINDS}
         self._stack = ExitStack()
         self._found: dict[Kind, Records] = {
             kind: self._stack.enter_context(Records()) for kind in KINDS
@@ -118,22 +122,29 @@ class _Garbage:
         return replace(self._plan, bytes=self._bytes)
 
     def add(self, one: Garbage) -> None:
-        head = f"{one.size} {one.repository} {one.reason}".encode()
-        self._found[one.kind].add(head, (packed_digest(one.digest),))
+        batch = self._batch[one.kind]
+        batch.append(one)
+        if len(batch) == _BATCH:
+            self._keep(one.kind)
         self._plan.keys[one.kind] += 1
         self._bytes += one.size
 
+    def _keep(self, kind: Kind) -> None:
+        batch, self._batch[kind] = self._batch[kind], []
+        head = json.dumps([(one.repository, one.size, one.reason) for one in batch]).encode()
+        self._found[kind].add(head, [packed_digest(one.digest) for one in batch])
+
     async def batches(self, kind: Kind) -> AsyncGenerator[list[Garbage], None]:
         """All of a kind, some at a time."""
-        batch: list[Garbage] = []
         for head, digests in self._found[kind]:
-            size, repository, reason = head.decode().split(" ", 2)
-            batch.append(Garbage(kind, repository, unpacked(digests[0]), int(size), reason))
-            if len(batch) == _BATCH:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
+            yield [
+                Garbage(kind, repository, unpacked(digest), size, reason)
+                for (repository, size, reason), digest in zip(
+                    json.loads(head), digests, strict=True
+                )
+            ]
+        if self._batch[kind]:
+            yield self._batch[kind]
 
 
 def _is_needed(one: Garbage, needed: Spill) -> bool:

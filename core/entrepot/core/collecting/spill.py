@@ -27,6 +27,7 @@ _LINK_SIZE = [len(name) + 1 + ALGORITHMS[name] for name in _ORDER]
 _HELD = 1 << 17  # digests in memory; some 20 MB
 _SIZES = struct.Struct("<II")
 _IN_MEMORY = 256 * 1024  # bytes of records
+_OVERHEAD = 150  # bytes that a record takes in memory besides its own
 _BLOCK = 1024  # digests of a part that are read at a time
 
 
@@ -168,25 +169,46 @@ class Records:
     """
 
     def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - `__exit__`
+        self._held: list[tuple[bytes, bytes]] = []
+        self._size = 0
+        self._file: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     def add(self, head: bytes, digests: Iterable[bytes]) -> None:
         joined = b"".join(digests)
-        with locally():
-            self._file.write(_SIZES.pack(len(head), len(joined)) + head + joined)
+        self._held.append((head, joined))
+        self._size += len(head) + len(joined) + _OVERHEAD
+        if self._size > _IN_MEMORY:
+            with locally():
+                self._write()
 
     def __iter__(self) -> Iterator[tuple[bytes, list[bytes]]]:
-        with locally():
-            self._file.seek(0)
-            while sizes := self._file.read(_SIZES.size):
-                head, joined = _SIZES.unpack(sizes)
-                yield self._file.read(head), divided(self._file.read(joined))
+        if self._file is not None:
+            with locally():
+                yield from self._written(self._file)
+        for head, joined in self._held:
+            yield head, divided(joined)
+
+    def _written(self, file: IO[bytes]) -> Iterator[tuple[bytes, list[bytes]]]:
+        file.seek(0)
+        while sizes := file.read(_SIZES.size):
+            head, joined = _SIZES.unpack(sizes)
+            yield file.read(head), divided(file.read(joined))
+
+    def _write(self) -> None:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="entrepot-")  # noqa: SIM115 - `__exit__`
+        self._file.seek(0, os.SEEK_END)
+        for head, joined in self._held:
+            self._file.write(_SIZES.pack(len(head), len(joined)) + head + joined)
+        self._held.clear()
+        self._size = 0
 
 
 class Membership:

@@ -153,7 +153,7 @@ async def folder(driver: Driver, prefix: str = "", *, after: str = "") -> list[s
         return [f"<{e.key}>" if isinstance(e, Prefix) else e.key async for e in entries]
 
 
-async def sifted(driver: Driver, prefix: str, wanted: Callable[[str], bool]) -> list[str]:
+async def sifted(driver: Driver, prefix: str, wanted: Callable[[str], bool | str]) -> list[str]:
     """The keys of a scan from which some may be left out."""
     async with aclosing(driver.sift(prefix, wanted)) as entries:
         return [entry.key async for entry in entries]

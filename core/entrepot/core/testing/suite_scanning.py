@@ -260,6 +260,12 @@ class Scanning(Bounds):
                 if key.startswith("a") and not any(map(key.startswith, left_out))
             ]
 
+        for named, name in (("a/c/", "d"), ("a/c/e/", "none"), ("a/", "c"), ("a0/", "y")):
+            found = await sifted(driver, "a", _naming(named, name))
+            others = [key for key in written if key.startswith("a") and not key.startswith(named)]
+            assert [key for key in found if not key.startswith(named)] == others
+            assert (named + name in found) == (named + name in written)
+
     async def test_scan_shows_a_write_at_once(self, driver: Driver) -> None:
         for number in range(10):
             await put(driver, f"a/{number}")
@@ -271,6 +277,15 @@ def _asking(asked: list[str], refused: set[str]) -> Callable[[str], bool]:
     def wanted(folder: str) -> bool:
         asked.append(folder)
         return folder not in refused
+
+    return wanted
+
+
+def _naming(folder: str, name: str) -> Callable[[str], bool | str]:
+    """Wants of one folder the object of that name alone, and all that is elsewhere."""
+
+    def wanted(asked: str) -> bool | str:
+        return name if asked == folder else True
 
     return wanted
 

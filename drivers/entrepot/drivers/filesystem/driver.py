@@ -26,6 +26,7 @@ from entrepot.core.threads import Call, Wanted
 from entrepot.drivers.filesystem.errors import translated, translating
 from entrepot.drivers.filesystem.files import (
     Files,
+    check_root,
     copy_some,
     in_memory,
     is_temporary,
@@ -130,7 +131,9 @@ class FilesystemDriver(Driver):
                 return
             size = _PAGE
 
-    async def sift(self, prefix: str, wanted: Callable[[str], bool]) -> AsyncGenerator[Entry, None]:
+    async def sift(
+        self, prefix: str, wanted: Callable[[str], bool | str]
+    ) -> AsyncGenerator[Entry, None]:
         items = Walk(self._files.root, wanted=wanted).items(prefix)
         is_end = False
         while not is_end:
@@ -188,7 +191,7 @@ class FilesystemDriver(Driver):
         try:
             return _open(path, start, stop)
         except FileNotFoundError:
-            self._files.check_root()
+            check_root(self._files.root)
             raise
 
     async def _end_read(self, descriptor: int, reading: Call[bytes] | None) -> None:

@@ -56,13 +56,8 @@ class Files:
         try:
             return os.stat(path)
         except FileNotFoundError:
-            self.check_root()
+            check_root(self.root)
             raise
-
-    def check_root(self) -> None:
-        """Raises OSError: if the root folder is gone, so that a missing file says nothing."""
-        if not os.path.isdir(self.root):
-            raise OSError(errno.EIO, "the root folder is gone")
 
     def begin(self, path: str) -> NewFile:
         temporary = f"{path}.{uuid.uuid4()}.tmp"
@@ -247,6 +242,12 @@ def _is_removed(folder: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def check_root(root: str) -> None:
+    """Raises OSError: if the root folder is gone, so that a missing file says nothing."""
+    if not os.path.isdir(root):
+        raise OSError(errno.EIO, "the root folder is gone")
 
 
 def check_wanted(wanted: Wanted) -> None:

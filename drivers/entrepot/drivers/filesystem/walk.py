@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from entrepot.core import Entry, Prefix
-from entrepot.drivers.filesystem.files import is_temporary
+from entrepot.drivers.filesystem.files import check_root, is_temporary
 
 _matches = re.compile(r"[A-Za-z0-9._-]+", re.ASCII).fullmatch
 _GONE = (FileNotFoundError, NotADirectoryError)
@@ -26,10 +26,10 @@ class Walk:
     root: str
     after: str = ""
     delimiter: str = ""
-    wanted: Callable[[str], bool] | None = None  # whether to enter a folder
+    wanted: Callable[[str], bool | str] | None = None  # as `Driver.sift` has it
 
     def items(self, prefix: str) -> Iterator[Entry | Prefix | None]:
-        """What `Driver.scan` gives for a prefix; None for a folder that is not wanted.
+        """What `Driver.scan` gives for a prefix; None for a folder of which nothing is wanted.
 
         So whoever takes a number of items at a time waits for a number of names at most.
         """
@@ -51,10 +51,17 @@ class Walk:
             elif self.delimiter:
                 if self._holds(key):
                     yield Prefix(key)
-            elif self.wanted is None or self.wanted(key):
-                yield from self._below(key)
             else:
-                yield None
+                yield from self._wanted(key)
+
+    def _wanted(self, folder: str) -> Iterator[Entry | Prefix | None]:
+        answer = self.wanted is None or self.wanted(folder)
+        if isinstance(answer, str):
+            yield self._entry(folder + answer)
+        elif answer:
+            yield from self._below(folder)
+        else:
+            yield None
 
     def _names(self, base: str, beginning: str) -> list[str]:
         """The names in a folder, those of folders with their slash, in the order of the keys."""
@@ -74,6 +81,7 @@ class Walk:
                         continue
                     found.append(name)
         except _GONE:
+            check_root(self.root)
             return []
         found.sort()
         return found
@@ -89,6 +97,7 @@ class Walk:
         try:
             status = os.stat(f"{self.root}/{key}")
         except _GONE:
+            check_root(self.root)
             return None  # deleted since the folder was read
         if not stat.S_ISREG(status.st_mode):
             return None
