@@ -18,6 +18,7 @@ __all__ = [
     "Bucket",
     "FilesFolder",
     "GcsBucket",
+    "OssBucket",
     "S3Bucket",
     "SwiftContainer",
     "WebdavFolder",
@@ -197,6 +198,35 @@ class SwiftContainer(Bucket):
 
     def delete(self, key: str) -> None:
         self._account.call("DELETE", f"{self.name}/{key}")
+
+
+class OssBucket(Bucket):
+    """By plain requests."""
+
+    def __init__(self, service: Service, name: str) -> None:
+        from tests.real.drivers.oss_buckets import OssAccount
+
+        self.name = name
+        self._account = OssAccount(service)
+
+    def make(self) -> None:
+        self._account.make(self.name)
+
+    def remove(self) -> None:
+        with self._account:
+            self._account.remove(self.name)
+
+    def objects(self) -> list[str]:
+        return self._account.names(self.name)
+
+    def read(self, key: str) -> bytes:
+        return self._account.call("GET", self.name, key).content
+
+    def delete(self, key: str) -> None:
+        self._account.call("DELETE", self.name, key)
+
+    def unfinished(self) -> list[str]:
+        return [key for key, _ in self._account.uploads(self.name)]
 
 
 class FilesFolder(Bucket):

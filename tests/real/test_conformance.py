@@ -14,7 +14,7 @@ from tests.real.servers import Server, StartEntrepot
 
 INMEMORY: dict[str, object] = {"storage": {"inmemory": {}, "delete": {"enabled": True}}}
 SLOW = pytest.param("swift", marks=pytest.mark.wide)  # as its suite is, for the same reason
-STORAGES = ("filesystem", "inmemory", *CLOUDS, SLOW)
+STORAGES = ("filesystem", "inmemory", *CLOUDS, "oss", "rados", SLOW)
 VERSIONS = {"stable": "1.1", "dev": "dev"}
 
 

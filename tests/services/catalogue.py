@@ -6,6 +6,7 @@ from tests.services.acme import PEBBLE
 from tests.services.ceph import RGW
 from tests.services.clouds import AZURITE, FAKE_GCS_SERVER
 from tests.services.files import SFTP, WEBDAV
+from tests.services.oss import OSS
 from tests.services.redis import REDIS
 from tests.services.s3 import MINISTACK, MOTO, SEAWEEDFS
 from tests.services.swift import SWIFT
@@ -26,5 +27,6 @@ SERVICES = {
         PEBBLE,
         REDIS,
         SWIFT,
+        OSS,
     )
 }

@@ -7,7 +7,8 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-from oss_fake import ACCOUNT, MIB, REGION, MakeOptions, OssFake, serving
+from oss_fake import ACCOUNT, MIB, REGION, OssFake, serving
+from oss_material import MakeOptions
 from oss_store import Bucket
 
 from entrepot_oss import OssOptions

@@ -31,13 +31,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from entrepot_oss import OssOptions
-
 KIB = 1024
 MIB = 1024 * KIB
 ACCOUNT = Account("testkey", "testsecret")
 REGION = "cn-test"
-MakeOptions = Callable[..., OssOptions]
 _KEPT = ("content-type", "content-encoding", "cache-control", "x-oss-meta-", "x-oss-server-side")
 _CONDITIONS = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
 

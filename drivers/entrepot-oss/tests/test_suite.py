@@ -6,7 +6,8 @@ What needs another process is proven where the imitation is one: in the real tes
 from __future__ import annotations
 
 import pytest
-from oss_fake import MakeOptions, OssFake
+from oss_fake import OssFake
+from oss_material import MakeOptions
 
 from entrepot.core.testing import DriverSuite, Opening
 from entrepot_oss.opening import open_oss, opened

@@ -30,10 +30,7 @@ _COMPILED = (
     "`notifications.observers`, what it refuses is refused by those of `policy.admission`; set "
     "`disabled: true` in each"
 )
-_OSS = (
-    "Distribution 3 dropped this driver; write `fsspec` with `url: oss://BUCKET/FOLDER`, after "
-    "`pip install ossfs`"
-)
+_OSS = "Distribution 3 dropped this driver; `pip install entrepot-oss` brings it back"
 _SWIFT = "Distribution 3 dropped this driver; `pip install entrepot-swift` brings it back"
 _RADOS = (
     "Distribution 2.4 dropped this driver; `pip install entrepot-rados`, or write `s3` for Ceph's "
@@ -204,8 +201,8 @@ DROPPED = (
         "oss",
         "2",
         _OSS,
-        "accesskeyid accesskeysecret region bucket internal encrypt secure chunksize "
-        "rootdirectory endpoint",
+        "accesskeyid accesskeysecret region bucket internal encrypt encryptionkeyid secure "
+        "chunksize rootdirectory endpoint",
     ),
     *_dropped(
         "swift",

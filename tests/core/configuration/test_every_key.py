@@ -59,7 +59,7 @@ RULES = "rules: [{anonymous: true, repositories: ['**'], actions: [pull]}]\n"
 
 @cache
 def models() -> PluggedModels:
-    return load_plugins(frozenset({"obstore", "rados", "swift"})).models
+    return load_plugins(frozenset({"obstore", "oss", "rados", "swift"})).models
 
 
 @pytest.fixture(autouse=True)

@@ -65,7 +65,7 @@ values = st.one_of(
 
 @cache
 def models() -> PluggedModels:
-    return load_plugins(frozenset({"obstore", "rados", "swift"})).models
+    return load_plugins(frozenset({"obstore", "oss", "rados", "swift"})).models
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ SHIPPED = Path(__file__).parent / "shipped"
 
 @pytest.fixture(scope="module")
 def described() -> dict[str, Any]:
-    return schema(load_plugins(frozenset({"obstore", "rados", "swift"})).models)
+    return schema(load_plugins(frozenset({"obstore", "oss", "rados", "swift"})).models)
 
 
 class Options(DriverOptions):

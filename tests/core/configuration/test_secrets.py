@@ -82,7 +82,7 @@ SECRETS: dict[str, tuple[str, dict[str, str]]] = {
 
 @cache
 def models() -> PluggedModels:
-    return load_plugins(frozenset({"obstore", "rados", "swift"})).models
+    return load_plugins(frozenset({"obstore", "oss", "rados", "swift"})).models
 
 
 @pytest.fixture(autouse=True)

@@ -10,10 +10,7 @@ from entrepot.core.configuration.plugged import PluggedModels
 from entrepot.core.configuration.tree import Path, Table, origin_at
 
 DRIVERS = {
-    "oss": (
-        "Distribution 3 dropped this driver; write `fsspec` with `url: oss://BUCKET/FOLDER`, "
-        "after `pip install ossfs`"
-    ),
+    "oss": "Distribution 3 dropped this driver; `pip install entrepot-oss` brings it back",
     "swift": "Distribution 3 dropped this driver; `pip install entrepot-swift` brings it back",
     "rados": (
         "Distribution 2.4 dropped this driver; `pip install entrepot-rados`, or write `s3` for "
