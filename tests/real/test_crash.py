@@ -15,8 +15,13 @@ from tests.real.registry import Registry
 from tests.real.servers import Server, StartDistribution, StartEntrepot
 
 KILLS = 25
-PUSHES = 300
+PUSHES = 300  # in all of them
 PUSHERS = 4
+RUNS = (  # workers of the server, and how often it is killed
+    pytest.param(("1", KILLS // 2), id="one worker"),
+    pytest.param(("2", KILLS // 3), id="two workers"),
+    pytest.param(("1", KILLS), id="one worker, longer", marks=pytest.mark.wide),
+)
 SEED = 20261124
 
 
@@ -30,11 +35,11 @@ class Run:
     verified: int = 0
 
 
-@pytest.fixture(scope="module", params=["1", "2"], ids=["one worker", "two workers"])
+@pytest.fixture(scope="module", params=RUNS)
 def run(request: pytest.FixtureRequest, entrepot_server: StartEntrepot) -> Iterator[Run]:
-    server = entrepot_server(env={"REGISTRY_HTTP_WORKERS": request.param})
+    workers, kills = request.param
+    server = entrepot_server(env={"REGISTRY_HTTP_WORKERS": workers})
     run = Run(server, Ledger())
-    kills = KILLS if request.param == "1" else KILLS // 3
     crash_often(run, kills, random.Random(SEED + kills))
     yield run
     server.stop()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from tests.real.drivers.s3_buckets import new_bucket
@@ -46,6 +46,11 @@ class TestSftp(DriverSuite):
 
 
 class TestWebdav(DriverSuite):
+    many = 1_001
+    lowered: ClassVar[Mapping[str, str]] = {
+        "many": "WebDAV lists a folder in one answer, without pages; each key is several requests"
+    }
+
     @pytest.fixture
     def open_driver(self, folder: str) -> Opening:
         return partial(open_fsspec, webdav_options(folder))
