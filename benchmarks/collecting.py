@@ -1,6 +1,6 @@
 """Garbage collection: ours and Distribution's, on stores that are alike.
 
-For each size a folder is filled for each side, with small images of which a fifth is garbage,
+For each size a store is filled for each side, with small images of which a fifth is garbage,
 and collected while no registry runs. Seconds, processor seconds and peak memory are those of
 the collecting process. With --simulated the store is nowhere, and only the mark is run, to
 see how memory and time grow.
@@ -20,24 +20,28 @@ import time
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import servers
+from benchmarks import servers, storages
 from benchmarks.failures import BenchmarkError
 from benchmarks.simulated import SimulatedDriver, prepare
-from benchmarks.store import Shape, fill
+from benchmarks.store import Shape, fill, objects
 
-from entrepot.core.collecting.collection import Options
-from entrepot.core.collecting.collector import Collector
+from entrepot.core import layout
 from entrepot.core.collecting.marking import MarkOptions, MarkReport, unreachable
+from entrepot.core.concurrency import each
 from entrepot.core.guard import GuardedDriver
-from entrepot.drivers.filesystem import FilesystemOptions, open_filesystem
+from entrepot.core.streams import once
+from entrepot.server.cli.opening import store_of
 
 _MIB = 1024  # KiB, in which the system tells peaks
 _IMAGES = Shape().images
-_AGE = 3600.0  # seconds that everything in the stores is old
+_AGE = 3600.0  # seconds that everything in the folders is old
+_BATCH = 1000  # objects that are made before they are written
+_FLAGS = {servers.OURS: ("--offline", "--quiet"), "v2": (), "v3": ("--quiet",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,39 +68,67 @@ class Spent:
         return cls(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / _MIB)
 
 
-def measure(side: servers.Program, folder: Path, shape: Shape) -> Spent:
+def measure(side: servers.Program, backend: str, folder: Path, shape: Shape) -> Spent:
     """One side's collection of a new store."""
-    store = folder / "store"
-    say(f"{side.title}: fill {shape.all_blobs} blobs")
-    fill(store, shape, _AGE)
-    subprocess.run(["sync", "-f", str(folder)], check=False)
-    say(f"{side.title}: collect")
-    try:
-        spent = Spent.by(command_of(side, folder, store))
-        blobs = store / "docker/registry/v2/blobs"
-        left = sum("data" in files for _, _, files in os.walk(blobs))
-        if left != shape.left_blobs:
-            raise BenchmarkError(f"{side.title} left {left} blobs, not {shape.left_blobs}")
-    finally:
-        shutil.rmtree(store)
+    config, root = folder / "config.yml", folder / "store"
+    with storages.open_storage(backend, root) as storage:
+        section = {**storage.section, "delete": {"enabled": True}}
+        config.write_text(json.dumps({"version": 0.1, "storage": section}))
+        store = _Folder(root) if backend == storages.FILESYSTEM else _Store(config)
+        try:
+            say(f"{side.title}: fill {shape.all_blobs} blobs")
+            store.fill(shape)
+            say(f"{side.title}: collect")
+            spent = Spent.by([*side.command, "garbage-collect", *_FLAGS[side.name], config])
+            left = store.blobs()
+        finally:
+            shutil.rmtree(root, ignore_errors=True)
+    if left != shape.left_blobs:
+        raise BenchmarkError(f"{side.title} left {left} blobs, not {shape.left_blobs}")
     return spent
 
 
-def command_of(side: servers.Program, folder: Path, store: Path) -> list[str | Path]:
-    """How a side collects a folder."""
-    if side.name == servers.OURS:
-        return [sys.executable, __file__, "--collect", store]
-    config = folder / "config.yml"
-    storage = {"filesystem": {"rootdirectory": str(store)}, "delete": {"enabled": True}}
-    config.write_text(json.dumps({"version": 0.1, "storage": storage}))
-    return [*side.command, "garbage-collect", config]
+class _Folder:
+    """A store on this machine, filled past any driver."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def fill(self, shape: Shape) -> None:
+        fill(self._root, shape, _AGE)
+        subprocess.run(["sync", "-f", str(self._root)], check=False)
+
+    def blobs(self) -> int:
+        """How many there are."""
+        return sum("data" in files for _, _, files in os.walk(self._root / layout.BLOBS))
 
 
-async def collect(folder: Path) -> None:
-    """Our collection of a folder that nobody serves; as the command line does it."""
-    async with open_filesystem(FilesystemOptions(rootdirectory=str(folder))) as driver:
-        options = Options(grace=0, wait=0, is_offline=True)
-        await Collector(GuardedDriver(driver, "filesystem"), options).collect()
+class _Store:
+    """A configured store, filled through its driver."""
+
+    def __init__(self, config: Path) -> None:
+        self._store = store_of(config)
+
+    def fill(self, shape: Shape) -> None:
+        asyncio.run(self._fill(shape))
+
+    async def _fill(self, shape: Shape) -> None:
+        async with self._store.opening() as driver:
+
+            async def put(item: tuple[str, bytes]) -> None:
+                await driver.write(item[0], once(item[1]))
+
+            waiting = objects(shape)
+            while batch := list(islice(waiting, _BATCH)):
+                await each(put, batch)
+
+    def blobs(self) -> int:
+        """How many there are."""
+        return asyncio.run(self._blobs())
+
+    async def _blobs(self) -> int:
+        async with self._store.opening() as driver, aclosing(driver.scan(layout.BLOBS)) as found:
+            return sum([1 async for _ in found])
 
 
 async def mark(file: Path, shape: Shape) -> None:
@@ -151,11 +183,13 @@ def run(asked: argparse.Namespace) -> None:
         for repositories in asked.repositories or ([] if asked.simulated else [200, 2000]):
             shape = replace(Shape(), repositories=repositories)
             spent = {
-                side.name: measure(side, folder, shape) for side in servers.find(asked.server, "")
+                side.name: measure(side, asked.backend, folder, shape)
+                for side in servers.find(asked.server, "", asked.backend)
             }
             ours = spent.get(servers.OURS)
             for side, each in spent.items():
                 size = f"{shape.all_blobs} blobs, {shape.all_manifests} manifests"
+                size += "" if asked.backend == storages.FILESYSTEM else f" on {asked.backend}"
                 lines.append(row(f"{size}, {side}", each))
                 if ours is not None and side != servers.OURS:
                     lines.append(row("  ours against it", ours, each))
@@ -180,15 +214,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="mark a simulated store of so many blobs; may be given again")  # fmt: skip
     add("--server", action="append", default=[], choices=[servers.OURS, *servers.PEERS],
         help="only this one; may be given again (all that are found)")  # fmt: skip
+    add("--backend", default=storages.FILESYSTEM, choices=storages.BACKENDS,
+        help="where the stores are (%(default)s)")  # fmt: skip
     add("--folder", type=Path, default=None, help="where stores are made, to be removed again")
-    add("--collect", type=Path, help=argparse.SUPPRESS)
     add("--prepare", type=Path, help=argparse.SUPPRESS)
     add("--mark", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
     try:
-        if asked.collect is not None:
-            asyncio.run(collect(asked.collect))
-        elif asked.prepare is not None:
+        storages.check(asked.backend)
+        if asked.prepare is not None:
             prepare(asked.prepare, replace(Shape(), repositories=asked.repositories[0]))
         elif asked.mark is not None:
             asyncio.run(mark(asked.mark, replace(Shape(), repositories=asked.repositories[0])))
