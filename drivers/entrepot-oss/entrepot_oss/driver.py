@@ -31,9 +31,9 @@ class OssDriver(Driver):
     ) -> None:
         self.exclusive_create = exclusive
         self._verbs = verbs
-        self._public = public
+        self.public = public
         self._signer = signer
-        self._credentials = credentials
+        self.credentials = credentials
 
     async def stat(self, key: str) -> Entry:
         with translating(key):
@@ -71,11 +71,11 @@ class OssDriver(Driver):
         return Entry(target, entry.size, modified)
 
     async def link(self, key: str, method: Literal["GET", "HEAD"], seconds: int) -> str | None:
-        keys = await self._credentials.keys()
+        keys = await self.credentials.keys()
         now = time.time()
         lasting = max(int(min(seconds, keys.ends - now)), 1)
         name = self._verbs.root + key
-        return self._signer.link(method, self._public, name, keys, now, lasting)
+        return self._signer.link(method, self.public, name, keys, now, lasting)
 
     def upload(self, token: str) -> Upload:
         return OssUpload(self._verbs, token)

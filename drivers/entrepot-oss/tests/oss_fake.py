@@ -63,10 +63,13 @@ class Seen:
 
 @dataclass
 class Fault:
-    """What is answered instead, as often as it says, to the requests that it fits."""
+    """What is answered instead, as often as it says, to the requests that it fits.
+
+    Without a status the request is done and its answer lost, where there is no connection.
+    """
 
     fits: Callable[[Seen], bool]
-    status: int
+    status: int = 0
     code: str = ""
     times: int = 1
     headers: dict[str, str] = field(default_factory=dict[str, str])
@@ -102,6 +105,9 @@ class OssFake:
             path, _, query = request.url.raw_path.decode().partition("?")
             headers = {name.lower(): value for name, value in request.headers.items()}
             answer = self.answer(request.method, path, query, headers, request.content)
+            if (fault := self._fault(self.seen[-1])) is not None and not fault.status:
+                fault.times -= 1
+                raise httpx2.ReadError("the line is cut", request=request)
             body = httpx2.ByteStream(bytes(answer.body))
             named = [(name.decode(), value.decode()) for name, value in answer.raw_headers]
             return httpx2.Response(answer.status_code, headers=named, stream=body)
@@ -129,10 +135,10 @@ class OssFake:
     def _admit(self, seen: Seen, query: list[tuple[str, str]]) -> None:
         """Raises Refusal: if the request is not to be looked at."""
         self.seen.append(seen)
-        for fault in self.faults:
-            if fault.times and fault.fits(seen):
-                fault.times -= 1
-                raise Refusal(fault.status, fault.code or "Fault", "on cue", **fault.headers)
+        fault = self._fault(seen)
+        if fault is not None and fault.status:
+            fault.times -= 1
+            raise Refusal(fault.status, fault.code or "Fault", "on cue", **fault.headers)
         signed = Signed(seen.method, seen.bucket, seen.name, query, seen.headers)
         verify(signed, self.accounts, self.region)
         if seen.bucket in self.elsewhere:
@@ -148,6 +154,9 @@ class OssFake:
             if base64.b64encode(digest).decode() != seen.headers["content-md5"]:
                 raise Refusal(400, "InvalidDigest", "The Content-MD5 you specified is invalid.")
         _check_encryption(seen.headers)
+
+    def _fault(self, seen: Seen) -> Fault | None:
+        return next((each for each in self.faults if each.times and each.fits(seen)), None)
 
     # -- buckets ------------------------------------------------------------------------
 
