@@ -18,10 +18,12 @@ from tests.real.buckets import (
     FilesFolder,
     GcsBucket,
     OssBucket,
+    RadosNamespace,
     S3Bucket,
     SwiftContainer,
     WebdavFolder,
 )
+from tests.real.drivers.rados_pools import rados_settings, require_rados
 from tests.services.running import Service, require_service
 
 __all__ = ["BACKENDS", "CLOUDS", "SERVERS", "Backend", "open_backend"]
@@ -202,6 +204,22 @@ def _oss(service: Service, bucket: str) -> Backend:
     )
 
 
+def _rados(service: Service, bucket: str) -> Backend:
+    return Backend(
+        name="rados",
+        driver="rados",
+        options=rados_settings(service, service["pool"], bucket),
+        bucket=RadosNamespace(service, bucket),
+        endpoint="",
+        secrets=(_key_in(Path(service["keyring"])),),
+    )
+
+
+def _key_in(keyring: Path) -> str:
+    """The key of a Ceph user."""
+    return keyring.read_text().partition("key = ")[2].split()[0]
+
+
 Make = Callable[[Service, str], Backend]
 _MADE: dict[str, tuple[str, Make]] = {
     "s3": ("seaweedfs", _s3),
@@ -214,11 +232,12 @@ _MADE: dict[str, tuple[str, Make]] = {
     "webdav": ("webdav", _webdav),
     "swift": ("swift", _swift),
     "oss": ("oss", _oss),
+    "rados": ("rgw", _rados),
 }
 CLOUDS = ("s3", "gcs", "azure")
-# Tested where they are named: a request takes Swift ten times that of the others, and OSS is an
-# imitation.
-_APART = ("swift", "oss")
+# Tested where they are named: a request takes Swift ten times that of the others, OSS is an
+# imitation, and RADOS wants one version of Python.
+_APART = ("swift", "oss", "rados")
 _FURTHER = {"s3-ministack", "s3-rgw"}  # servers of a kind that is covered
 BACKENDS = (
     "filesystem",
@@ -240,6 +259,8 @@ def open_backend(name: str) -> Generator[Backend, None, None]:
             options = {"rootdirectory": str(root)}
             yield Backend(name, name, options, FilesFolder(root), "")
         return
+    if name == "rados":
+        require_rados()
     service_name, make = _MADE[name]
     backend = make(require_service(service_name), f"real-{uuid.uuid4().hex[:12]}")
     backend.bucket.make()

@@ -19,6 +19,7 @@ __all__ = [
     "FilesFolder",
     "GcsBucket",
     "OssBucket",
+    "RadosNamespace",
     "S3Bucket",
     "SwiftContainer",
     "WebdavFolder",
@@ -227,6 +228,38 @@ class OssBucket(Bucket):
 
     def unfinished(self) -> list[str]:
         return [key for key, _ in self._account.uploads(self.name)]
+
+
+class RadosNamespace(Bucket):
+    """A namespace of a pool that is there, by librados."""
+
+    def __init__(self, service: Service, name: str) -> None:
+        from contextlib import ExitStack
+
+        self.name = name
+        self._service = service
+        self._closing = ExitStack()
+
+    def make(self) -> None:
+        from tests.real.drivers.rados_pools import administrator, namespace
+
+        client = self._closing.enter_context(administrator(self._service))
+        opened = namespace(client, self._service["pool"], self.name)
+        self._ioctx = self._closing.enter_context(opened)
+
+    def remove(self) -> None:
+        self._closing.close()
+
+    def objects(self) -> list[str]:
+        from tests.real.drivers.rados_pools import names
+
+        return names(self._ioctx)
+
+    def read(self, key: str) -> bytes:
+        return cast("bytes", self._ioctx.read(key, self._ioctx.stat(key)[0]))
+
+    def delete(self, key: str) -> None:
+        self._ioctx.remove_object(key)
 
 
 class FilesFolder(Bucket):

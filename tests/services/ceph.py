@@ -15,15 +15,16 @@ from tests.services import packages
 from tests.services.definition import Definition, Place, ServiceError
 from tests.services.ports import HOST, answers
 
-__all__ = ["RGW"]
+__all__ = ["PORTS", "RGW", "Cluster", "start_cluster"]
 
-_PACKAGES = ("ceph-mon", "ceph-osd", "ceph-common", "radosgw")
+_PACKAGES = ("ceph-mon", "ceph-osd", "ceph-common", "radosgw", "python3-rados")
 _PROGRAMS = ("ceph-mon", "ceph-osd", "ceph", "rados", "radosgw", "radosgw-admin")
 _KEYS = {"accesskey": "testkey", "secretkey": "testsecret"}
-_PORTS = 11  # the monitor's, nine for the OSD, the gateway's
+PORTS = 11  # the monitor's, nine for the OSD, the gateway's
 _GATEWAY = 10
 _SECONDS = 90  # for a command; a gateway's first makes pools
-_POOL = "ready"
+_POOL = "registry"
+_USER = "registry"  # who may use all pools, and do nothing else
 
 _SETTINGS = """\
 [global]
@@ -53,6 +54,7 @@ mon osd full ratio = .99
 mon osd backfillfull ratio = .985
 mon osd nearfull ratio = .98
 mon max pg per osd = 500
+mon allow pool delete = true
 osd data = {data}/osd.0
 osd objectstore = memstore
 memstore device bytes = 4G
@@ -77,7 +79,17 @@ rgw gc processor max time = 60
 
 def _start(place: Place) -> Mapping[str, str]:
     """A new cluster every time: its store does not outlive its processes."""
-    cluster = _Cluster(place)
+    cluster = start_cluster(place)
+    cluster.add_user()
+    place.spawn("rgw", cluster.program("radosgw"), "-f", "-n", "client.rgw.a", env=cluster.env)
+    endpoint = f"http://{HOST}:{place.port + _GATEWAY}"
+    place.wait("rgw", lambda: answers(f"{endpoint}/"))
+    return {"endpoint": endpoint, **_KEYS, **cluster.access}
+
+
+def start_cluster(place: Place) -> Cluster:
+    """The same without a gateway. The last process is the OSD."""
+    cluster = Cluster(place)
     cluster.make()
     place.spawn("mon", cluster.program("ceph-mon"), "-f", "-i", "a", env=cluster.env)
     place.wait("mon", lambda: cluster.tried("ceph", "mon", "stat") is not None)
@@ -85,14 +97,10 @@ def _start(place: Place) -> Mapping[str, str]:
     place.spawn("osd", cluster.program("ceph-osd"), "-f", "-i", "0", env=cluster.env)
     place.wait("osd", lambda: "1 up" in (cluster.tried("ceph", "osd", "stat") or ""))
     cluster.settle()
-    cluster.add_user()
-    place.spawn("rgw", cluster.program("radosgw"), "-f", "-n", "client.rgw.a", env=cluster.env)
-    endpoint = f"http://{HOST}:{place.port + _GATEWAY}"
-    place.wait("rgw", lambda: answers(f"{endpoint}/"))
-    return {"endpoint": endpoint, **_KEYS}
+    return cluster
 
 
-class _Cluster:
+class Cluster:
     """The commands that make a cluster out of an empty folder."""
 
     def __init__(self, place: Place) -> None:
@@ -132,6 +140,16 @@ class _Cluster:
             return self.run(program, *arguments)
         except ServiceError:
             return None
+
+    @property
+    def access(self) -> Mapping[str, str]:
+        """What a client of the cluster itself has to know."""
+        return {
+            "configfile": str(self._folder / "ceph.conf"),
+            "keyring": str(self._folder / f"client.{_USER}.keyring"),
+            "username": _USER,
+            "pool": _POOL,
+        }
 
     def make(self) -> None:
         """Settings, keys and the monitor's store."""
@@ -179,7 +197,10 @@ class _Cluster:
         self.run("ceph-osd", "--mkfs", "-i", "0", "--osd-uuid", number)
 
     def settle(self) -> None:
-        """Until the cluster takes a write."""
+        """A user and a pool for clients, until the cluster takes a write."""
+        allowed = ("mon", "allow r", "osd", "allow rw")
+        name, keyring = f"client.{_USER}", self._folder / f"client.{_USER}.keyring"
+        self.run("ceph", "auth", "get-or-create", name, *allowed, "-o", keyring)
         self.run("ceph", "osd", "pool", "create", _POOL, "8")
         self.run("ceph", "osd", "pool", "application", "enable", _POOL, "test")
         deadline = time.monotonic() + _SECONDS
@@ -196,12 +217,22 @@ class _Cluster:
         self.run("radosgw-admin", "user", "create", "--uid=test", "--display-name=test", *keys)
 
 
+def _install(_: Path) -> None:
+    packages.debian(_PROGRAMS, _PACKAGES)
+    packages.visible("rados")
+
+
+def _installed(_: Path) -> bool:
+    here = all(packages.system_program(each) for each in _PROGRAMS)
+    return here and not packages.is_hidden("rados")
+
+
 RGW = Definition(
     name="rgw",
-    purpose="S3: Ceph's gateway, which checks signatures and lists in byte order",
+    purpose="RADOS, and S3: Ceph's gateway, which checks signatures and lists in byte order",
     packages=_PACKAGES,
-    install=lambda _: packages.debian(_PROGRAMS, _PACKAGES),
-    installed=lambda _: all(packages.system_program(each) for each in _PROGRAMS),
+    install=_install,
+    installed=_installed,
     start=_start,
-    ports=_PORTS,
+    ports=PORTS,
 )

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import sysconfig
 import venv
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from tests.services.definition import ServiceError
 from tests.tools.install import SYSTEM_PATH, InstallError, install_packages, run
 
-__all__ = ["debian", "npm", "python", "system_program"]
+__all__ = ["debian", "is_hidden", "npm", "python", "system_program", "visible"]
+
+_DEBIAN_MODULES = Path("/usr/lib/python3/dist-packages")
 
 
 def python(folder: Path, packages: Sequence[str]) -> None:
@@ -45,6 +49,23 @@ def debian(programs: Sequence[str], packages: Sequence[str]) -> None:
         install_packages(packages)
     except InstallError as error:
         raise ServiceError(str(error)) from error
+
+
+def is_hidden(module: str) -> bool:
+    """Whether Debian has a compiled module for this very Python, which cannot import it."""
+    return find_spec(module) is None and _compiled(module).exists()
+
+
+def visible(module: str) -> None:
+    """Let this environment import a compiled module of Debian's, if that is for its Python."""
+    if is_hidden(module):
+        here = Path(sysconfig.get_path("platlib")) / _compiled(module).name
+        here.unlink(missing_ok=True)
+        here.symlink_to(_compiled(module))
+
+
+def _compiled(module: str) -> Path:
+    return _DEBIAN_MODULES / f"{module}{sysconfig.get_config_var('EXT_SUFFIX')}"
 
 
 def system_program(name: str) -> Path | None:

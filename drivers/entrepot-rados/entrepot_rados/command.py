@@ -31,8 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def reindexed(options: RadosOptions, binding: Binding, shards: int | None) -> str:
     with translating(""), connected(options, binding) as store:
-        is_same = shards in (None, store.index.layout.shards)
-        return str(reindex(store if is_same or shards is None else spread(store, shards)))
+        if shards is None or shards == store.index.layout.shards:
+            return str(reindex(store))
+        return str(reindex(spread(store, shards)))
 
 
 def options_of(config: str) -> RadosOptions:

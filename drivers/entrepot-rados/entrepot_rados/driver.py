@@ -21,12 +21,12 @@ _BATCH = 20  # keys that one thread deletes, one after the other
 class RadosDriver(Driver):
     def __init__(self, threads: Threads, store: Store, chunksize: int) -> None:
         self._threads = threads
-        self._store = store
+        self.store = store
         self._writing = Writing(threads, store, chunksize)
 
     async def stat(self, key: str) -> Entry:
         with translating(key):
-            head = await self._threads.run(self._store.head, key)
+            head = await self._threads.run(self.store.head, key)
         return Entry(key, head.size, head.modified)
 
     async def read(
@@ -35,11 +35,11 @@ class RadosDriver(Driver):
         if stop is not None and stop <= start:
             return
         with translating(key):
-            head = await self._threads.run(self._store.load, key)
+            head = await self._threads.run(self.store.load, key)
             end = head.size if stop is None else min(stop, head.size)
             if start >= end:
                 return
-            place = self._store.objects, head.generation, head.runs if head.generation else []
+            place = self.store.objects, head.generation, head.runs if head.generation else []
         if not head.generation:
             if len(head.body) != head.size:
                 raise UnavailableError(key, "the object is shorter than it was")
@@ -58,7 +58,7 @@ class RadosDriver(Driver):
         failures: dict[str, StorageError] = {}
 
         async def some(batch: Sequence[str]) -> None:
-            failed = await self._threads.run(self._store.delete, batch)
+            failed = await self._threads.run(self.store.delete, batch)
             failures.update({key: translated(key, error) for key, error in failed.items()})
 
         await each(some, batches)
@@ -68,13 +68,13 @@ class RadosDriver(Driver):
     async def scan(
         self, prefix: str, *, after: str = "", delimiter: str = ""
     ) -> AsyncGenerator[Entry | Prefix, None]:
-        listing = Listing(self._threads, self._store, prefix, after)
+        listing = Listing(self._threads, self.store, prefix, after)
         async with aclosing(listing.items(delimiter)) as items:
             async for item in items:
                 yield item
 
     def upload(self, token: str) -> Upload:
-        return RadosUpload(self._threads, self._store, self._writing, token)
+        return RadosUpload(self._threads, self.store, self._writing, token)
 
 
 async def _next(pieces: AsyncGenerator[bytes, None], key: str) -> bytes | None:

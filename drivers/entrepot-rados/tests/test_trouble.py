@@ -155,7 +155,7 @@ async def test_create_loses_to_one_that_came_between(fake: RadosFake) -> None:
         opened(fake.options(), fake.binding) as driver,
         opened(fake.options(), fake.binding) as other,
     ):
-        store = other._store
+        store = other.store
 
         def meanwhile() -> None:
             store.put("a", inline(b"theirs"), create=True)
@@ -178,7 +178,7 @@ async def test_write_wins_over_what_came_between(fake: RadosFake) -> None:
         turn = itertools.count()
 
         def meanwhile() -> None:
-            other._store.put("a", inline(b"theirs %d" % next(turn)))
+            other.store.put("a", inline(b"theirs %d" % next(turn)))
 
         fake.faults = [Fault("compare", "key:a", 0, times=1, then=meanwhile)]
         await put(driver, "a", b"mine")
