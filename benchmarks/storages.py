@@ -16,11 +16,11 @@ MIB = 1 << 20
 FILESYSTEM = "filesystem"
 BACKENDS = (
     FILESYSTEM,
-    *("s3", "s3-ministack", "s3-rgw", "gcs", "azure", "obstore", "sftp", "webdav"),
+    *("s3", "s3-ministack", "s3-rgw", "gcs", "azure", "obstore", "sftp", "webdav", "swift"),
 )
 SHARED = {  # what the peers can store on, too, configured by the same section
     "v3": {FILESYSTEM, "s3", "s3-ministack", "s3-rgw", "azure"},
-    "v2": {FILESYSTEM, "s3", "s3-ministack", "s3-rgw"},
+    "v2": {FILESYSTEM, "s3", "s3-ministack", "s3-rgw", "swift"},
 }
 
 
