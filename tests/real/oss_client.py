@@ -2,7 +2,7 @@
 
     python oss_client.py ENDPOINT REGION ID SECRET BUCKET KEY
 
-Stores standard input under a key in the bucket's own way, in two parts, and prints the SHA-256 of
+Stores standard input under a key, in two parts and with signature 1, then prints the SHA-256 of
 every object by its name, as JSON.
 """
 
@@ -22,8 +22,9 @@ def main(endpoint: str, region: str, key_id: str, secret: str, bucket: str, key:
     config = oss.config.load_default()
     config.credentials_provider = oss.credentials.StaticCredentialsProvider(key_id, secret)
     config.region, config.endpoint = region, endpoint
-    client = oss.Client(config)
-    put_in_parts(client, bucket, key, sys.stdin.buffer.read())
+    client = oss.Client(config)  # signs by version 4
+    config.signature_version = "v1"
+    put_in_parts(oss.Client(config), bucket, key, sys.stdin.buffer.read())
     found = dict[str, str]()
     for page in client.list_objects_v2_paginator().iter_page(
         oss.ListObjectsV2Request(bucket=bucket, max_keys=3)

@@ -83,18 +83,18 @@ async def _probed(
     try:
         await verbs.page(verbs.root, most=1)
     except Refused as refused:
-        error = refused.error("")
-        raise _told(error, options, place) from refused
+        raise _told(refused.error(""), options, place) from refused
     try:
         versioning = await verbs.versioning()
     except Refused as refused:
-        _LOG.info("OSS: taken to have no versions, which it does not tell: %s", refused.code)
-        return True
+        if refused.status != 403:
+            raise _told(refused.error(""), options, place) from refused
+        versioning = "unknown, because oss:GetBucketVersioning is not permitted"
     if versioning:
         _LOG.warning(
-            "OSS: the bucket %s has versions, so objects cannot be created exclusively and "
+            "OSS: versioning of the bucket %s is %s: objects are not created exclusively, and "
             "garbage is collected only offline",
-            place.bucket,
+            *(place.bucket, versioning),
         )
     return not versioning
 

@@ -63,7 +63,7 @@ class OssOptions(DriverOptions):
         ge=5 * MIB,
         le=1024 * MIB,
         description="Bytes of a part of a multipart upload, at first: parts grow with their "
-        "number. Each transfer into the store holds two in memory.",
+        "number. Each transfer into the store holds up to three in memory.",
     )
     signatureversion: Literal[1, 4] = Field(
         default=4, description="Version of the signature: 4, or 1 as Distribution had it."

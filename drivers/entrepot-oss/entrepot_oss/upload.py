@@ -218,8 +218,13 @@ class OssUpload(Upload):
             found = await verbs.marked(staged, record.mark)
             if found is None:
                 return await self._was_committed(record, key)
-            etag = found.headers.get("ETag", "")
-            modified = await copy(verbs, staged, verbs.root + key, record.size, etag, record.mark)
+            try:
+                etag, target = found.headers.get("ETag", ""), verbs.root + key
+                modified = await copy(verbs, staged, target, record.size, etag, record.mark)
+            except Refused as refused:
+                if not refused.absent:
+                    raise
+                return await self._was_committed(record, key)
         return Entry(key, record.size, modified)
 
     async def _was_committed(self, record: Record, key: str) -> Entry:

@@ -240,6 +240,28 @@ async def test_upload_that_was_aborted_meanwhile(fake: OssFake, options: MakeOpt
         assert await keys(driver) == []
 
 
+async def test_commit_that_an_abort_overtook(
+    fake: OssFake, options: MakeOptions, bucket: str
+) -> None:
+    data = content(2 * MIB)
+    name = f"some/where/{TOKEN}/data/object"
+
+    def remove(seen: Seen) -> bool:
+        if "x-oss-copy-source" in seen.headers:
+            fake.buckets[bucket].delete(name)
+        return False
+
+    async with opened(options(), fake.transport) as driver:
+        upload = driver.upload(TOKEN)
+        await upload.append(pieces(data), 0)
+        fake.faults = [Fault(remove)]
+        with pytest.raises(OffsetError):
+            await upload.commit("b", len(data))
+        await driver.upload(TOKEN).abort()
+
+        assert await keys(driver) == []
+
+
 @pytest.mark.parametrize("fails", [("PUT", "partNumber"), ("POST", "uploadId")])
 async def test_large_write_that_is_refused_leaves_nothing(
     fake: OssFake, options: MakeOptions, bucket: str, fails: tuple[str, ...]
@@ -317,6 +339,12 @@ async def test_bucket_with_versions_cannot_create_exclusively(
 
 
 async def test_versions_that_may_not_be_asked_for(fake: OssFake, options: MakeOptions) -> None:
+    """Nobody knows then whether creations are exclusive, and an image is at stake."""
     fake.faults = [Fault(sent("GET", "versioning"), 403, "AccessDenied")]
     async with opened(options(), fake.transport) as driver:
-        assert driver.exclusive_create
+        assert not driver.exclusive_create
+
+    fake.faults = [Fault(sent("GET", "versioning"), 503, "SlowDown", times=9)]
+    with pytest.raises(UnavailableError, match="cannot use bucket"):
+        async with opened(options(), fake.transport):
+            pass
