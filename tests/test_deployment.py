@@ -12,10 +12,12 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
+import typer.main
 import yaml
 
 from entrepot.core.configuration import Configuration, load
 from entrepot.core.plugins import load_plugins
+from entrepot.server.cli import app
 
 FOLDER = Path(__file__).parents[1] / "docs" / "deployment"
 PROGRAMS = Path(sys.executable).parent
@@ -55,6 +57,23 @@ def test_image_takes_no_more_than_installing_needs() -> None:
         "pyproject.toml",
         "server",
     }
+
+
+def test_image_takes_every_command_by_its_name(tmp_path: Path) -> None:
+    script = (FOLDER / "entrypoint.sh").read_text().replace("/opt/entrepot/bin/entrepot", "echo")
+    (tmp_path / "entrypoint.sh").write_text(script)
+    group = typer.main.get_group(app)
+    commands = sorted(group.commands)
+
+    taken = [
+        subprocess.run(
+            ["sh", tmp_path / "entrypoint.sh", command], capture_output=True, text=True, check=False
+        ).stdout.strip()
+        for command in commands
+    ]
+
+    assert taken == commands
+    assert "garbage-collect" in commands
 
 
 def test_image_is_configured_like_distributions() -> None:

@@ -13,7 +13,9 @@ case "$1" in
   help)
     set -- /opt/entrepot/bin/entrepot --help
     ;;
-  alive | auth | config | drivers | notifications | plugins | garbage-collect | -*)
+  alive | auth | config | delete | drivers | du | export | garbage-collect | import | migrate | \
+    notifications | plugins | readonly | reindex | retention | scrub | status | undelete | \
+    uploads | -*)
     set -- /opt/entrepot/bin/entrepot "$@"
     ;;
 esac
