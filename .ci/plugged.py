@@ -26,7 +26,7 @@ WHEELS, ENVIRONMENT = (Path(each).resolve() for each in sys.argv[1:3])
 BIN = ENVIRONMENT / "bin"
 UNCOMPILED = {"PYTHONDONTWRITEBYTECODE": "1"}  # so that only pip adds files
 NEEDS = re.compile(
-    r"needs (?P<module>[\w.]+), which is not installed(?P<command>: pip install .+)?(: .+)?"
+    r"needs (?P<module>[\w.]+), which is not installed(?P<command>: pip install .+)?"
 )
 
 

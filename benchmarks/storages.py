@@ -16,7 +16,8 @@ MIB = 1 << 20
 FILESYSTEM = "filesystem"
 BACKENDS = (
     FILESYSTEM,
-    *("s3", "s3-ministack", "s3-rgw", "gcs", "azure", "obstore", "sftp", "webdav", "swift"),
+    *("s3", "s3-ministack", "s3-rgw", "rados", "gcs", "azure", "obstore", "sftp", "webdav"),
+    *("swift", "oss"),
 )
 SHARED = {  # what the peers can store on, too, configured by the same section
     "v3": {FILESYSTEM, "s3", "s3-ministack", "s3-rgw", "azure"},
@@ -58,7 +59,7 @@ def open_storage(name: str, root: Path) -> Generator[Storage, None, None]:
 
         def forget() -> None:
             for key in backend.bucket.objects():
-                if "/blobs/" in key and key.endswith("/data"):
+                if key.startswith("chunk:") or ("/blobs/" in key and key.endswith("/data")):
                     backend.bucket.delete(key)
 
         section: dict[str, Any] = {backend.driver: dict(backend.options)}
