@@ -63,6 +63,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _shards(text: str) -> int:
     number = int(text)
-    if not 1 <= number <= 1024:
-        raise argparse.ArgumentTypeError("from 1 to 1024")
+    if not 1 <= number <= 256:
+        raise argparse.ArgumentTypeError("from 1 to 256")
     return number

@@ -26,7 +26,7 @@ class RadosDriver(Driver):
 
     async def stat(self, key: str) -> Entry:
         with translating(key):
-            head = await self._threads.run(self.store.head, key)
+            head = await self._threads.run(self.store.stat, key)
         return Entry(key, head.size, head.modified)
 
     async def read(

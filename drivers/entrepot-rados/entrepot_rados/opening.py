@@ -156,8 +156,12 @@ def _store(objects: Objects, options: RadosOptions) -> Store:
 
 
 def found_layout(objects: Objects) -> Layout | None:
+    """Raises AccessError: if there is an object of that name which is something else."""
     try:
         said = json.loads(objects.read(LAYOUT, 1000))
+        return Layout(said["epoch"], said["shards"])
     except FileNotFoundError:
         return None
-    return Layout(said["epoch"], said["shards"])
+    except (ValueError, KeyError, TypeError):
+        reason = f"the object {LAYOUT!r} in the pool is another program's; set a `namespace`"
+        raise AccessError("", reason) from None

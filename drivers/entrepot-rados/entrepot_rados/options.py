@@ -43,7 +43,7 @@ class RadosOptions(DriverOptions):
     indexshards: int = Field(
         default=16,
         ge=1,
-        le=1024,
+        le=256,
         description="Objects that the list of keys is spread over, from the first start on; "
         "`entrepot-rados reindex --shards` changes it later.",
     )

@@ -35,6 +35,11 @@ class Store:
         """Without its body. Raises FileNotFoundError: if there is none."""
         return decoded(self.objects.read(places.head(key), HEADER))
 
+    def stat(self, key: str) -> Head:
+        """Like `head`, but surely absent is what is not there."""
+        with self._sure():
+            return self.head(key)
+
     def find(self, key: str) -> Head | None:
         try:
             return self.head(key)
@@ -42,11 +47,24 @@ class Store:
             return None
 
     def load(self, key: str) -> Head:
-        """With its body, as of one moment. Raises FileNotFoundError: if there is none."""
-        raw = self.objects.read(places.head(key), HEADER + INLINE)
-        if len(raw) == HEADER + INLINE:
-            raw = self.objects.read(places.head(key), HEADER + _MOST)
+        """With its body, as of one moment. Raises FileNotFoundError: if there surely is none."""
+        with self._sure():
+            raw = self.objects.read(places.head(key), HEADER + INLINE)
+            if len(raw) == HEADER + INLINE:
+                raw = self.objects.read(places.head(key), HEADER + _MOST)
         return decoded(raw)
+
+    @contextmanager
+    def _sure(self) -> Generator[None]:
+        """In a pool that was removed, everything is absent, and is not lost for all that."""
+        try:
+            yield
+        except FileNotFoundError:
+            try:
+                self.objects.size(places.LAYOUT)
+            except FileNotFoundError as error:
+                raise OSError(errno.EBADMSG, "the pool is gone, or what it was") from error
+            raise
 
     # -- writing ------------------------------------------------------------------------
 

@@ -9,7 +9,6 @@ from contextlib import aclosing, suppress
 from entrepot.core import Entry, OffsetError, Upload
 from entrepot.core.threads import Threads
 from entrepot_rados.errors import translating
-from entrepot_rados.generations import WIDTH
 from entrepot_rados.head import INLINE, Run, inline, striped
 from entrepot_rados.objects import Change, is_changed
 from entrepot_rados.places import chunk
@@ -22,6 +21,7 @@ from entrepot_rados.writing import Writing
 _CLAIMED = 3600.0  # seconds in which a commit surely ends, or its process has
 _HELD = "held"
 _TRIES = 100
+_FEW = 16  # runs that are left as they lie, whatever their sizes
 
 
 class RadosUpload(Upload):
@@ -110,10 +110,15 @@ class RadosUpload(Upload):
             state = await self._threads.run(self._claimed, key, size)
             if state is None:
                 return await self._threads.run(self._store.put, key, inline(b""))
-        if INLINE < state.size < WIDTH * self._chunk * len(state.whole) / 8:
+        if self._is_scattered(state):
             return await self._joined(key, state)
         with translating(key):
             return await self._threads.run(self._finished, key, state)
+
+    def _is_scattered(self, state: State) -> bool:
+        """Whether a reader had to ask for many small chunks."""
+        many = len(state.whole)
+        return many > _FEW and INLINE < state.size < many * self._chunk / 2
 
     def _claimed(self, key: str, size: int) -> State | None:
         """None if there is nothing to commit."""
@@ -130,9 +135,11 @@ class RadosUpload(Upload):
 
     def _finished(self, key: str, state: State) -> Entry:
         """Chunks become the object as they lie; what is small becomes its own content."""
-        held = self._states.held(self._token, state)
+        with _alone(self._token):
+            held = self._states.held(self._token, state)
+            small = held + self._chunks(state) if state.size <= INLINE else b""
         if state.size <= INLINE:
-            entry = self._store.put(key, inline(held + self._chunks(state)))
+            entry = self._store.put(key, inline(small))
             self._forget(state)
             return entry
         runs = _runs(state)

@@ -11,7 +11,7 @@ from entrepot_rados.options import MIB
 
 
 class TestFake(DriverSuite):
-    many = 1200
+    many = 600
     lowered = dict.fromkeys(("many",), "the imitation sorts all names for each of its pages")
 
     @pytest.fixture

@@ -6,7 +6,7 @@ import errno
 import itertools
 
 import pytest
-from rados_fake import KEY, Fault, RadosFake
+from rados_fake import KEY, FakeObject, Fault, RadosFake
 
 from entrepot.core import (
     AccessError,
@@ -37,8 +37,9 @@ REFUSALS: list[tuple[int, type[StorageError]]] = [
 
 
 @pytest.mark.parametrize(("number", "kind"), REFUSALS)
-@pytest.mark.parametrize("size", [100, len(LARGE)])
-@pytest.mark.parametrize("name", ["key:", "chunk:"])
+@pytest.mark.parametrize(
+    ("name", "size"), [("key:", 100), ("key:", len(LARGE)), ("chunk:", len(LARGE))]
+)
 async def test_refusal_leaves_what_there_was(
     fake: RadosFake, number: int, kind: type[StorageError], size: int, name: str
 ) -> None:
@@ -46,9 +47,6 @@ async def test_refusal_leaves_what_there_was(
         await put(driver, "a", b"old")
         before = fake.names(), fake.records("generations")
         fake.faults = [Fault("write", name, number)]
-        if size == 100 and name == "chunk:":
-            await put(driver, "a", b"old")  # has none
-            return
         with pytest.raises(kind) as raised:
             await put(driver, "a", LARGE[:size])
 
@@ -131,6 +129,18 @@ async def test_index_that_is_gone_is_no_empty_store(fake: RadosFake) -> None:
             await keys(driver)
         with pytest.raises(UnavailableError, match="entrepot-rados reindex"):
             await put(driver, "a")
+
+
+async def test_pool_that_is_gone_is_no_absence(fake: RadosFake) -> None:
+    async with opened(fake.options(), fake.binding) as driver:
+        await put(driver, "a")
+        with pytest.raises(NotFoundError):
+            await driver.stat("b")
+        fake.objects.clear()
+
+        for asked in (driver.stat("a"), get(driver, "a"), keys(driver), put(driver, "b")):
+            with pytest.raises(UnavailableError, match="the pool is gone|the index is damaged"):
+                await asked
 
 
 async def test_stale_entries_are_not_listed(fake: RadosFake) -> None:
@@ -232,6 +242,18 @@ async def test_append_to_an_upload_that_is_being_committed(fake: RadosFake) -> N
     assert fake.names() == ["key:b"]
 
 
+async def test_chunks_of_an_upload_become_the_object_as_they_lie(fake: RadosFake) -> None:
+    async with opened(fake.options(), fake.binding) as driver:
+        await driver.upload("u").append(pieces(LARGE), 0)
+        before = fake.names("chunk:")
+        fake.done.clear()
+        await driver.upload("u").commit("b", len(LARGE))
+
+        assert not [name for _, name in fake.done if name.startswith("chunk:")]
+        assert fake.names("chunk:") == before
+        assert await get(driver, "b") == LARGE
+
+
 async def test_many_small_appends_are_written_anew(fake: RadosFake) -> None:
     """Else a reader would ask for one small chunk after the other."""
     data = content(INLINE + 40_000)
@@ -292,6 +314,13 @@ async def test_pool_that_refuses_the_first_write(
 ) -> None:
     fake.faults = [Fault("new", "index:", number)]
     with pytest.raises(kind):
+        async with opened(fake.options(), fake.binding):
+            pass
+
+
+async def test_pool_of_another_program(fake: RadosFake) -> None:
+    fake.objects["layout"] = FakeObject(b"something else")
+    with pytest.raises(AccessError, match="another program's; set a `namespace`"):
         async with opened(fake.options(), fake.binding):
             pass
 
