@@ -22,6 +22,7 @@ from entrepot_rados.objects import Change, Objects, is_changed, is_refusal
 _LOG = logging.getLogger(__name__)
 _ID = "id"
 _TRIES = 1000  # each lost one is another's success
+_LATE = 2  # deletions without an answer, behind which no more are tried
 _MOST = 64 * INLINE  # bytes of a list of chunks
 
 
@@ -117,10 +118,13 @@ class Store:
     # -- deleting -----------------------------------------------------------------------
 
     def delete(self, keys: Sequence[str]) -> dict[str, OSError]:
-        """Gives those that are still there, and why."""
+        """Gives those that are still there, and why. Ends in time, though each could take long."""
         failures = dict[str, OSError]()
         for key in keys:
+            late = [error for error in failures.values() if error.errno == errno.ETIMEDOUT]
             try:
+                if len(late) >= _LATE:
+                    raise late[-1]
                 self.remove(key)
             except OSError as error:
                 failures[key] = error

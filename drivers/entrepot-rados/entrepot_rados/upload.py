@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
 
-from entrepot.core import Entry, OffsetError, Upload
+from entrepot.core import Entry, OffsetError, UnavailableError, Upload
 from entrepot.core.threads import Threads
 from entrepot_rados.errors import translating
 from entrepot_rados.head import INLINE, Run, inline, striped
@@ -93,11 +93,12 @@ class RadosUpload(Upload):
             with translating(self._token):
                 while await sending.settle():
                     await self._threads.run(run.grow, sending.whole)
-        except BaseException:
+        except BaseException as failure:
             try:
                 await sending.end()
             finally:
-                await self._threads.run(run.tidy, sending.sent)
+                if not isinstance(failure, UnavailableError):  # else it would wait once more
+                    await self._threads.run(run.tidy, sending.sent)
             raise
         if error is not None:
             raise error

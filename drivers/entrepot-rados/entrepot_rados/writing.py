@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
-from entrepot.core import Entry
+from entrepot.core import Entry, UnavailableError
 from entrepot.core.threads import Threads
 from entrepot_rados.errors import translating
 from entrepot_rados.head import INLINE, Run, inline, new_id, striped
@@ -65,11 +65,12 @@ class Writing:
             with translating(key):
                 while await sending.settle():
                     pass
-        except BaseException:
+        except BaseException as failure:
             try:
                 await sending.end()
             finally:
-                await self._threads.run(self._discard, generation, sending.sent)
+                if not isinstance(failure, UnavailableError):  # else it would wait once more
+                    await self._threads.run(self._discard, generation, sending.sent)
             raise
         return sending.whole
 

@@ -212,6 +212,39 @@ async def test_deletion_that_fails_for_one_key(fake: RadosFake) -> None:
         assert await keys(driver) == ["a/33"]
 
 
+async def test_deletion_while_nobody_answers_waits_for_few(fake: RadosFake) -> None:
+    """Each operation takes its time to fail."""
+    named = [f"a/{number}" for number in range(20)]
+    async with opened(fake.options(), fake.binding) as driver:
+        for key in named:
+            await put(driver, key)
+        gone = Fault("read", "key:", times=1000)
+        fake.faults = [gone]
+        with pytest.raises(DeleteError) as raised:
+            await driver.delete(named)
+
+        assert list(raised.value.failures) == named
+        assert 1000 - gone.times == 2
+
+
+@pytest.mark.parametrize("upload", [False, True], ids=["write", "upload"])
+async def test_transfer_that_nobody_answers_is_given_up_at_once(
+    fake: RadosFake, upload: bool
+) -> None:
+    """What is left of it is found by its record, or goes with the upload."""
+    async with opened(fake.options(threads=1), fake.binding) as driver:
+        fake.faults = [Fault("write", "chunk:")]
+        fake.done.clear()
+        storing = driver.upload("u").append(pieces(LARGE), 0) if upload else put(driver, "a", LARGE)
+        with pytest.raises(UnavailableError):
+            await storing
+
+        assert not [steps for steps, _ in fake.done if "remove" in steps or "stat" in steps]
+        assert len(fake.records("generations")) == 1
+        await driver.upload("u").abort()
+        assert bool(fake.names("chunk:")) is not upload
+
+
 async def test_object_that_is_replaced_while_it_is_read(fake: RadosFake) -> None:
     """The reader gets an error, not a mixture."""
     async with opened(fake.options(threads=1), fake.binding) as driver:
