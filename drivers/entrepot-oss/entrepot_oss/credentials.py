@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
 import httpx2
 
-from entrepot.core import AccessError, UnavailableError
+from entrepot.core import AccessError, StorageError, UnavailableError
 from entrepot_oss.options import OssOptions
 
 _METADATA = "http://100.100.100.200/latest"
@@ -72,12 +73,26 @@ class InstanceRole:
         self._role = role
         self._url = url
         self._keys: Keys | None = None
+        self._failure: StorageError | None = None
+        self._tries = 0
         self._alone = asyncio.Lock()
 
     async def keys(self) -> Keys:
+        """Whoever needs keys while some are being got waits for those, and for their failure."""
+        tries = self._tries
         async with self._alone:
-            if self._keys is None or self._keys.ends - _EARLY < time.time():
+            if self._keys is not None and time.time() < self._keys.ends - _EARLY:
+                return self._keys
+            if tries != self._tries and self._failure is not None:
+                raise copy(self._failure)  # each raised error gets a traceback of its own
+            try:
                 self._keys = await self._asked()
+            except StorageError as failure:
+                self._failure = failure
+                raise
+            finally:
+                self._tries += 1
+            self._failure = None
             return self._keys
 
     def refuse(self, keys: Keys) -> bool:

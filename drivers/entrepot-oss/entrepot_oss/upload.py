@@ -205,6 +205,7 @@ class OssUpload(Upload):
     async def _whole(self, record: Record, parts: list[Part], key: str) -> Entry:
         """Complete the multipart upload, then copy it to where it belongs."""
         verbs, staged = self._verbs, self._records.staged
+        failure: Refused | None = None
         with translating(key):
             try:
                 if record.tail:
@@ -215,7 +216,10 @@ class OssUpload(Upload):
             except Refused as refused:
                 if not (refused.perhaps or refused.upload_gone):
                     raise
+                failure = refused
             found = await verbs.marked(staged, record.mark)
+            if found is None and failure is not None and not failure.upload_gone:
+                raise failure
             if found is None:
                 return await self._was_committed(record, key)
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -176,12 +177,21 @@ async def test_keys_of_the_instance_are_renewed_before_they_end() -> None:
 
 
 async def test_metadata_service_that_is_not_there() -> None:
-    def refuse(request: httpx2.Request) -> httpx2.Response:
+    """Many wait for one answer, and for its failure."""
+    asked = list[httpx2.Request]()
+
+    async def refuse(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request)
+        await asyncio.sleep(0)
         raise httpx2.ConnectError("no route", request=request)
 
     async with httpx2.AsyncClient(transport=httpx2.MockTransport(refuse)) as http:
-        with pytest.raises(UnavailableError, match="metadata"):
-            await InstanceRole(http, "registry").keys()
+        role = InstanceRole(http, "registry")
+        outcomes = await asyncio.gather(*(role.keys() for _ in range(9)), return_exceptions=True)
+
+    assert {type(each) for each in outcomes} == {UnavailableError}
+    assert "metadata" in str(outcomes[0])
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -240,6 +240,22 @@ async def test_upload_that_was_aborted_meanwhile(fake: OssFake, options: MakeOpt
         assert await keys(driver) == []
 
 
+async def test_commit_that_oss_cannot_do_now_is_no_end_of_the_upload(
+    fake: OssFake, options: MakeOptions
+) -> None:
+    data = content(2 * MIB)
+    async with opened(options(), fake.transport) as driver:
+        await driver.upload(TOKEN).append(pieces(data), 0)
+        fake.faults = [Fault(sent("POST", "uploadId"), 500, "InternalError", times=99)]
+        with pytest.raises(UnavailableError):
+            await driver.upload(TOKEN).commit("b", len(data))
+        fake.faults = []
+
+        assert await driver.upload(TOKEN).size() == len(data)
+        await driver.upload(TOKEN).commit("b", len(data))
+        assert await get(driver, "b") == data
+
+
 async def test_commit_that_an_abort_overtook(
     fake: OssFake, options: MakeOptions, bucket: str
 ) -> None:
