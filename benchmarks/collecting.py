@@ -25,7 +25,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import servers, storages
+from benchmarks import bare, servers, storages
 from benchmarks.failures import BenchmarkError
 from benchmarks.simulated import SimulatedDriver, prepare
 from benchmarks.store import Shape, fill, objects
@@ -41,7 +41,13 @@ _MIB = 1024  # KiB, in which the system tells peaks
 _IMAGES = Shape().images
 _AGE = 3600.0  # seconds that everything in the folders is old
 _BATCH = 1000  # objects that are made before they are written
-_FLAGS = {servers.OURS: ("--offline", "--quiet"), "v2": (), "v3": ("--quiet",)}
+_COLLECT = "garbage-collect"
+_ARGUMENTS = {
+    servers.OURS: (_COLLECT, "--offline", "--quiet"),
+    "v2": (_COLLECT,),
+    "v3": (_COLLECT, "--quiet"),
+}
+_BARE = servers.Program("bare", "bare calls", "", [sys.executable, str(Path(bare.__file__))])
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,7 @@ def measure(side: servers.Program, backend: str, folder: Path, shape: Shape) -> 
             say(f"{side.title}: fill {shape.all_blobs} blobs")
             store.fill(shape)
             say(f"{side.title}: collect")
-            spent = Spent.by([*side.command, "garbage-collect", *_FLAGS[side.name], config])
+            spent = Spent.by([*side.command, *_ARGUMENTS.get(side.name, ()), config])
             left = store.blobs()
         finally:
             shutil.rmtree(root, ignore_errors=True)
@@ -182,10 +188,8 @@ def run(asked: argparse.Namespace) -> None:
         folder = Path(place)
         for repositories in asked.repositories or ([] if asked.simulated else [200, 2000]):
             shape = replace(Shape(), repositories=repositories)
-            spent = {
-                side.name: measure(side, asked.backend, folder, shape)
-                for side in servers.find(asked.server, "", asked.backend)
-            }
+            sides = servers.find(asked.server, "", asked.backend) + [_BARE] * asked.bare
+            spent = {side.name: measure(side, asked.backend, folder, shape) for side in sides}
             ours = spent.get(servers.OURS)
             for side, each in spent.items():
                 size = f"{shape.all_blobs} blobs, {shape.all_manifests} manifests"
@@ -216,12 +220,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="only this one; may be given again (all that are found)")  # fmt: skip
     add("--backend", default=storages.FILESYSTEM, choices=storages.BACKENDS,
         help="where the stores are (%(default)s)")  # fmt: skip
+    add("--bare", action="store_true",
+        help="also what the listings, reads and deletions cost of a folder alone")  # fmt: skip
     add("--folder", type=Path, default=None, help="where stores are made, to be removed again")
     add("--prepare", type=Path, help=argparse.SUPPRESS)
     add("--mark", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
     try:
         storages.check(asked.backend)
+        if asked.bare and asked.backend != storages.FILESYSTEM:
+            raise BenchmarkError("--bare is of folders")
         if asked.prepare is not None:
             prepare(asked.prepare, replace(Shape(), repositories=asked.repositories[0]))
         elif asked.mark is not None:
