@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from entrepot.core import Driver, DriverOptions, RegisterDriver, hookimpl
 from entrepot.core.plugins import Plugins
 from entrepot.server.cli import app, drivers
+from entrepot.server.cli import plugins as cli_plugins
 
 
 @pytest.fixture
@@ -69,13 +70,16 @@ def test_label_of_a_driver_is_listed_behind_its_status(
     def loaded(_: frozenset[str]) -> Plugins:
         return plugins
 
-    monkeypatch.setattr(drivers, "load_plugins", loaded)
+    for module in (drivers, cli_plugins):
+        monkeypatch.setattr(module, "load_plugins", loaded)
 
     bench, tape = runner.invoke(app, ["drivers"]).output.splitlines()[1:]
+    (mine,) = runner.invoke(app, ["plugins"]).output.splitlines()[1:]
 
     assert bench.rstrip().endswith("1        ok, experimental")
     assert "tape_client" in tape
     assert "ok" not in tape.split()
+    assert mine.rstrip().endswith("needs tape_client, which is not installed")
 
 
 def test_plugins_are_listed_with_what_keeps_them_from_working(

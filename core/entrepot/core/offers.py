@@ -65,6 +65,11 @@ class Offers(Generic[OpenT, ModelT]):
         """The names that a plug-in offered, without aliases."""
         return tuple(offer.name for offer in self._offers.values() if offer.plugin == plugin)
 
+    def unmet(self, plugin: str) -> tuple[str, ...]:
+        """What has to be installed before what a plug-in offered can be opened."""
+        own = (offer for offer in self._offers.values() if offer.plugin == plugin)
+        return tuple(offer.problem for offer in own if offer.problem)
+
     def find(self, name: str) -> Offered[OpenT, ModelT] | None:
         """The one of that name or alias."""
         for offer in self._offers.values():

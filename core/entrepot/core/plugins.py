@@ -38,7 +38,10 @@ OfferedAdmission: TypeAlias = Offered[OpenAdmission[Any], AdmissionOptions]
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """What there is to say of an installed plug-in. `problem` is why it does not work."""
+    """What there is to say of an installed plug-in. `problem` is why it does not work.
+
+    `unmet` is what has to be installed for some of what it offers.
+    """
 
     name: str
     distribution: str
@@ -50,6 +53,7 @@ class Plugin:
     authenticators: tuple[str, ...] = ()
     observers: tuple[str, ...] = ()
     admissions: tuple[str, ...] = ()
+    unmet: tuple[str, ...] = ()
 
 
 class Plugins:
@@ -101,6 +105,7 @@ class Plugins:
             authenticators=self._authenticators.of(name),
             observers=self._observers.of(name),
             admissions=self._admissions.of(name),
+            unmet=tuple(each for offers in self._by_hook.values() for each in offers.unmet(name)),
         )
 
     def refuse(self, name: str, distribution: str, version: str, problem: str) -> None:

@@ -22,7 +22,7 @@ def list_plugins(context: typer.Context) -> None:
         return
     listed = table("plug-in", "package", "version", "hooks", "status")
     for plugin in load_plugins(disabled_by(os.environ)).plugins:
-        status = escape(plugin.problem) or "ok"
+        status = escape(plugin.problem or "; ".join(plugin.unmet) or "ok")
         hooks = ", ".join(plugin.hooks)
         listed.add_row(plugin.name, plugin.distribution, plugin.version, hooks, status)
     show(listed)
