@@ -61,6 +61,7 @@ class TestObstoreOnMiniStack(NetworkSuite):
         return _through(s3_options(service, bucket, timeout=3.0, retries=3))
 
 
+@pytest.mark.wide  # the client is covered on MiniStack, the server by the azure driver
 class TestObstoreOnAzurite(NetworkSuite):
     patience = 60.0
 
