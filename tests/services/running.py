@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tests.real.programs import unavailable
 
@@ -23,6 +24,14 @@ class Service:
 
     def __getitem__(self, key: str) -> str:
         return self.values[key]
+
+
+def address_of(url: str) -> tuple[str, int]:
+    """The host and port that a service's URL names."""
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    return parts.hostname, parts.port
 
 
 def services_folder() -> Path:

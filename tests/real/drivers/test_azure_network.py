@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from azure.storage.blob.aio import ContainerClient
 from tests.real.drivers.azure_container import new_container, options_for
-from tests.services.running import Service, require_service
+from tests.services.running import Service, address_of, require_service
 
 from entrepot.core import Driver
 from entrepot.core.testing.material import keys, put_all, within
@@ -37,10 +37,7 @@ class TestAzureOnAzurite(NetworkSuite):
 
     @pytest.fixture
     def upstream(self, azurite: Service) -> tuple[str, int]:
-        parts = urlsplit(azurite["serviceurl"])
-        assert parts.hostname is not None
-        assert parts.port is not None
-        return parts.hostname, parts.port
+        return address_of(azurite["serviceurl"])
 
     @pytest.fixture
     def open_through(self, azurite: Service, container: ContainerClient) -> OpenThrough:

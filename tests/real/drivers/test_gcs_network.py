@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import ClassVar
-from urllib.parse import urlsplit
 
 import pytest
 from tests.drivers.gcs_fake import Fake
 from tests.drivers.gcs_opened import HURRY
 from tests.real.drivers.gcs_bucket import new_bucket
-from tests.services.running import require_service
+from tests.services.running import address_of, require_service
 
 from entrepot.core import Driver
 from entrepot.core.testing.network import NetworkSuite
@@ -26,13 +25,6 @@ def _through(bucket: str) -> OpenThrough:
         return opened(options, HURRY)
 
     return lambda address: lambda: at(address)
-
-
-def _address(endpoint: str) -> tuple[str, int]:
-    parts = urlsplit(endpoint)
-    assert parts.hostname is not None
-    assert parts.port is not None
-    return parts.hostname, parts.port
 
 
 @pytest.mark.wide
@@ -55,7 +47,7 @@ class TestGcsOnFakeGcsServer(NetworkSuite):
 
     @pytest.fixture
     def upstream(self, endpoint: str) -> tuple[str, int]:
-        return _address(endpoint)
+        return address_of(endpoint)
 
     @pytest.fixture
     def open_through(self, bucket: str) -> OpenThrough:
@@ -72,7 +64,7 @@ class TestGcsOnTheImitation(NetworkSuite):
 
     @pytest.fixture
     def upstream(self, endpoint: str) -> tuple[str, int]:
-        return _address(endpoint)
+        return address_of(endpoint)
 
     @pytest.fixture
     def open_through(self) -> OpenThrough:

@@ -12,7 +12,7 @@ from tests.real.drivers.obstore_stores import (
     s3_bucket,
     s3_options,
 )
-from tests.services.running import Service, require_service
+from tests.services.running import Service, address_of, require_service
 
 from entrepot.core.driver import Driver
 from entrepot.core.testing import Failure, FaultProxy
@@ -21,13 +21,6 @@ from entrepot.core.testing.network import NetworkSuite
 from entrepot.core.testing.network_calls import OpenThrough
 from entrepot_obstore import ObstoreOptions, open_obstore
 from entrepot_obstore.options import Settings
-
-
-def _address(url: str) -> tuple[str, int]:
-    parts = urlsplit(url)
-    assert parts.hostname is not None
-    assert parts.port is not None
-    return parts.hostname, parts.port
 
 
 def _through(options: ObstoreOptions, path: str = "") -> OpenThrough:
@@ -54,7 +47,7 @@ class TestObstoreOnMiniStack(NetworkSuite):
 
     @pytest.fixture
     def upstream(self, service: Service) -> tuple[str, int]:
-        return _address(service["endpoint"])
+        return address_of(service["endpoint"])
 
     @pytest.fixture
     def open_through(self, service: Service, bucket: str) -> OpenThrough:
@@ -78,7 +71,7 @@ class TestObstoreOnAzurite(NetworkSuite):
 
     @pytest.fixture
     def upstream(self, service: Service) -> tuple[str, int]:
-        return _address(service["serviceurl"])
+        return address_of(service["serviceurl"])
 
     @pytest.fixture
     def open_through(self, service: Service, container: str) -> OpenThrough:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from functools import partial
-from urllib.parse import urlsplit
 
 import pytest
 from tests.real.drivers.oss_buckets import oss_bucket, oss_options
-from tests.services.running import Service, require_service
+from tests.services.running import Service, address_of, require_service
 
 from entrepot.core.testing.network import NetworkSuite
 from entrepot.core.testing.network_calls import OpenThrough
@@ -32,10 +31,7 @@ class TestOss(NetworkSuite):
 
     @pytest.fixture
     def upstream(self, service: Service) -> tuple[str, int]:
-        parts = urlsplit(service["endpoint"])
-        assert parts.hostname is not None
-        assert parts.port is not None
-        return parts.hostname, parts.port
+        return address_of(service["endpoint"])
 
     @pytest.fixture
     def open_through(self, service: Service, bucket: str) -> OpenThrough:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Generator
 from typing import ClassVar
-from urllib.parse import urlsplit
 
 import pytest
 from tests.real.drivers.s3_buckets import new_bucket, options_for
-from tests.services.running import Service, require_service
+from tests.services.running import Service, address_of, require_service
 
 from entrepot.core.testing.network import NetworkSuite
 from entrepot.core.testing.network_calls import OpenThrough
@@ -40,10 +39,7 @@ class S3NetworkSuite(NetworkSuite):
 
     @pytest.fixture
     def upstream(self, service: Service) -> tuple[str, int]:
-        parts = urlsplit(service["endpoint"])
-        assert parts.hostname is not None
-        assert parts.port is not None
-        return parts.hostname, parts.port
+        return address_of(service["endpoint"])
 
     @pytest.fixture
     def open_through(self, service: Service, bucket: str) -> OpenThrough:

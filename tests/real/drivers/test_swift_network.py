@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from functools import partial
-from urllib.parse import urlsplit
 
 import pytest
 from tests.real.drivers.swift_containers import swift_container, swift_options
-from tests.services.running import Service, require_service
+from tests.services.running import Service, address_of, require_service
 
 from entrepot.core.testing import Opening
 from entrepot.core.testing.network import NetworkSuite
@@ -35,10 +34,7 @@ class TestSwift(NetworkSuite):
 
     @pytest.fixture
     def upstream(self, service: Service) -> tuple[str, int]:
-        parts = urlsplit(service["endpoint"])
-        assert parts.hostname is not None
-        assert parts.port is not None
-        return parts.hostname, parts.port
+        return address_of(service["endpoint"])
 
     @pytest.fixture
     def open_through(self, service: Service, container: str) -> OpenThrough:
